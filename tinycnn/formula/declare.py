@@ -1,0 +1,297 @@
+"""A formula is declared once, in a decorator right above the code that implements it, and drives everything else."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinycnn.formula import printing
+from tinycnn.formula.cell import Cell, expand_cell
+from tinycnn.formula.loops import LoopNest, Macros
+from tinycnn.formula.notation import INDEX_SIZES, REST
+from tinycnn.formula.parse import FormulaError, index_name, is_rest, parse_shapes, parse_statement, parse_where
+
+Given = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Formula:
+    """One declared formula: printed, evaluated literally, and taken apart, all from the same text.
+
+    `text` and `latex` print it; `evaluate(**arrays)` walks it loop by loop; `terms(index, **arrays)` shows what makes
+    up one cell. `source` names the paper or book.
+    """
+
+    def __init__(self, name: str, lines: tuple[str, ...], where: str = "", shapes: str = "", source: str = "",
+                 given: Given | None = None, defaults: Mapping[str, Any] | None = None, parent: Formula | None = None):  # fmt: skip
+        self.name, self.lines, self.source = name, lines, source or (parent.source if parent else "")
+        self.parent = parent
+        self.given = given or (parent.given if parent else None)
+        self.defaults = dict(parent.defaults if parent else {}) | dict(defaults or {})
+        own, self.results = parse_shapes(shapes)
+        self.shapes = _inherit_shapes(own, parent) if parent else own
+        elementwise = frozenset(symbol for symbol, dims in self.shapes.items() if dims == ("...",))
+        self.statements = tuple(parse_statement(line, elementwise) for line in lines)
+        inherited = parent.where if parent else ()
+        self.where = (*inherited, *parse_where(where, elementwise))
+        self.results = self.results or tuple(dict.fromkeys(s.target for s in self.statements))
+        self.symbols = frozenset(self.shapes) | {s.target for s in self.statements}
+
+    # ------------------------------------------------------------------ print
+
+    @property
+    def text(self) -> str:
+        """The formula as mathematics in plain text, a line a statement."""
+        return "\n".join(printing.text_statement(s) for s in self.statements)
+
+    @property
+    def latex(self) -> str:
+        """The formula as LaTeX, ready between `$$`."""
+        lines = [printing.latex_statement(s) for s in self.statements]
+        if len(lines) == 1:
+            return lines[0]
+        aligned = r" \\ ".join(line.replace(" = ", " &= ", 1) for line in lines)
+        return rf"\begin{{aligned}} {aligned} \end{{aligned}}"
+
+    @property
+    def where_text(self) -> str:
+        """What the symbols mean, in one line."""
+        return "; ".join(printing.text_definition(d) for d in self.where)
+
+    @property
+    def shapes_text(self) -> str:
+        """The shapes of everything that goes in and comes out."""
+        show = lambda name: f"{name} ({', '.join(dims)})" if (dims := self.shapes.get(name)) is not None else name  # noqa: E731
+        inputs = ", ".join(show(s) for s in self.shapes if s not in self.results)
+        return f"{inputs} → {', '.join(show(r) for r in self.results)}"
+
+    @property
+    def loops(self) -> str:
+        """The formula as the Python loops that `evaluate` runs."""
+        return "\n\n".join(nest.source for nest in self._nests)
+
+    def __repr__(self) -> str:
+        return f"<formula {self.name}: {self.text.splitlines()[0]}>"
+
+    # --------------------------------------------------------------- evaluate
+
+    def evaluate(self, **values: Any) -> Any:
+        """Compute the formula literally, loop by loop: slow, and right by inspection.
+
+        Arrays and options go by the names the formula gives them. One result comes as an array, several as a named
+        tuple. Raises FormulaError if something is missing or sizes disagree.
+        """
+        names = self._run_all(self._nests, values)
+        results = [names[r] for r in self.results]
+        return results[0] if len(results) == 1 else namedtuple(self.name, self.results)(*results)  # type: ignore[misc]
+
+    def terms(self, index: tuple[int, ...], **values: Any) -> Cell:
+        """What one cell of the (first) result is made of: the cells read, each product, and the sum."""
+        nest = self._nests[-1]
+        if nest.scatter:
+            raise FormulaError(f"{self.name}: a scatter has no terms of one cell; ask for the gathering form")
+        names = self._run_all(self._nests[:-1], values)
+        at = dict(zip((ast.unparse(p) for p in nest.places), index, strict=True))
+        return expand_cell(nest.expr, names, at, self._sizes(nest, names, ""))
+
+    def names(self, **values: Any) -> dict[str, Any]:
+        """Every name the formula may use, with its value: arrays, options, sizes, and what follows from them."""
+        names = self.defaults | values
+        if self.given is not None:
+            names |= self.given(names)
+        self._bind_sizes(names)
+        nests = (*self._first, *self._nests)
+        made = {nest.target for nest in nests}
+        missing = sorted({n for nest in nests for n in nest.used if n not in names and n not in made})
+        if missing:
+            raise FormulaError(f"{self.name} needs {', '.join(missing)}; it was given {', '.join(sorted(values))}")
+        return names
+
+    @cached_property
+    def _macros(self) -> Macros:
+        return Macros(self.where, self.symbols)
+
+    @cached_property
+    def _nests(self) -> tuple[LoopNest, ...]:
+        return tuple(LoopNest(s, self._macros) for s in self.statements)
+
+    @cached_property
+    def _first(self) -> tuple[LoopNest, ...]:
+        """The forward's loops, where a backward uses what they make (softmax's p, in its own gradient)."""
+        if self.parent is None:
+            return ()
+        made = {s.target for s in self.parent.statements}
+        return self.parent._nests if any(nest.used & made for nest in self._nests) else ()
+
+    def _bind_sizes(self, names: dict[str, Any]) -> None:
+        """`x (N,C,H,W)` given x tells N, C, H and W, and every array must tell the same."""
+        for symbol, dims in self.shapes.items():
+            value = names.get(symbol)
+            if dims is None or not isinstance(value, np.ndarray):
+                continue
+            plain = [d for d in dims if d != "..."]
+            if value.ndim < len(plain) or (value.ndim > len(plain) and "..." not in dims):
+                raise FormulaError(f"{self.name}: {symbol} is ({', '.join(dims)}), got shape {value.shape}")
+            for dim, size in zip(plain, value.shape, strict=False):
+                if dim.isidentifier() and names.setdefault(dim, size) != size:
+                    raise FormulaError(f"{self.name}: {dim} is {names[dim]}, but {symbol} has shape {value.shape}")
+
+    def _run_all(self, nests: tuple[LoopNest, ...], values: dict[str, Any]) -> dict[str, Any]:
+        """Walk the statements in order; returns every name with its value."""
+        names = self.names(**values)
+        made: set[str] = set()
+        with np.errstate(all="ignore"):
+            for nest in (*self._first, *nests):
+                self._run(nest, names, made)
+        return names
+
+    def _run(self, nest: LoopNest, names: dict[str, Any], made: set[str]) -> None:
+        target, places = nest.target, nest.places
+        if target not in names:
+            names[target] = np.zeros(self._shape_of(nest, names), _result_type(names))
+        elif target not in made:
+            names[target] = np.array(names[target])  # an update (w = w − …) works on a copy, not on the caller's array
+        made.add(target)
+        sizes = self._sizes(nest, names, target)
+        flat = {name: _flatten(names[name], lead) for name, lead in nest.reads().items()}
+        lead = len(places) - 1 if places and is_rest(places[-1]) else None
+        nest.run(_flatten(names[target], lead), names | flat, sizes)
+
+    def _sizes(self, nest: LoopNest, names: dict[str, Any], target: str) -> dict[str, int]:
+        return {index: self._size_of(index, nest, names, target) for index in nest.indices}
+
+    def _size_of(self, index: str, nest: LoopNest, names: dict[str, Any], target: str) -> int:
+        """How far an index runs: the axis where it stands alone, else by notation (u runs to OH)."""
+        found = set()
+        for symbol, axis in nest.axes_of(index):
+            shape = np.shape(names[symbol])
+            found.add(int(np.prod(shape[axis:])) if index == REST else shape[axis])
+        if len(found) > 1:
+            raise FormulaError(f"{self.name}: index {index} would run over {sorted(found)} at once")
+        if found:
+            return found.pop()
+        alone = [axis for axis, place in enumerate(nest.places) if index_name(place) == index]
+        if alone and target in names:
+            shape = np.shape(names[target])
+            return int(np.prod(shape[alone[0] :])) if index == REST else shape[alone[0]]
+        size = INDEX_SIZES.get(index)
+        if size not in names:
+            raise FormulaError(f"{self.name}: nothing tells how far index {index} runs")
+        return int(names[size])
+
+    def _shape_of(self, nest: LoopNest, names: dict[str, Any]) -> tuple[int, ...]:
+        """A result's shape: as declared, else that of what it is the gradient of, else the range of its indices."""
+        target = nest.target
+        dims = self.shapes.get(target)
+        if dims is not None:
+            return tuple(s for d in dims for s in (self._rest(names) if d == "..." else (_size(d, names),)))
+        if target[0] == "d" and target[1:] in names:
+            return np.shape(names[target[1:]])
+        sizes = self._sizes(nest, names, target)
+        return tuple(s for p in nest.places for s in (self._rest(names) if is_rest(p) else (sizes[ast.unparse(p)],)))
+
+    def _rest(self, names: dict[str, Any]) -> tuple[int, ...]:
+        """The axes that `...` stands for: those an array has beyond the ones its shape names."""
+        for symbol, dims in self.shapes.items():
+            if dims and dims[-1] == "..." and symbol in names:
+                return np.shape(names[symbol])[len(dims) - 1 :]
+        raise FormulaError(f"{self.name}: no array tells what `...` stands for")
+
+
+def _inherit_shapes(own: dict[str, Any], parent: Formula) -> dict[str, Any]:
+    """A backward's symbols: its forward's, the upstream dy like y, and each gradient like what it is the gradient of."""
+    shapes = dict(parent.shapes) | {"dy": parent.shapes.get(parent.results[0])}
+    for name, dims in own.items():
+        shapes[name] = dims if dims is not None else shapes.get(name.removeprefix("d"))
+    return shapes
+
+
+def _size(dim: str, names: dict[str, Any]) -> int:
+    return int(eval(dim, {"__builtins__": {}}, names))  # a size such as N*OH*OW, from the declaration
+
+
+def _flatten(value: Any, lead: int | None) -> Any:
+    if lead is None:
+        return value
+    shape = np.shape(value)
+    return np.reshape(value, (*shape[:lead], int(np.prod(shape[lead:]))))
+
+
+def _result_type(names: dict[str, Any]) -> np.dtype:
+    inexact = [v.dtype for v in names.values() if isinstance(v, np.ndarray) and v.dtype.kind in "fc"]
+    return np.result_type(*inexact) if inexact else np.dtype(np.float64)
+
+
+class Formulas(Mapping[str, Formula]):
+    """Every declared formula by name: `formulas["conv2d"].latex`."""
+
+    def __init__(self) -> None:
+        self._table: dict[str, Formula] = {}
+
+    def __getitem__(self, name: str) -> Formula:
+        if name not in self._table:
+            near = difflib.get_close_matches(name, self._table, n=3, cutoff=0.5)
+            hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(self._table)}"
+            raise KeyError(f"no formula {name!r}{hint}")
+        return self._table[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def add(self, formula: Formula) -> Formula:
+        """Enter a formula; a name is declared once."""
+        if formula.name in self._table:
+            raise FormulaError(f"the formula {formula.name!r} is declared twice")
+        self._table[formula.name] = formula
+        return formula
+
+    def __repr__(self) -> str:
+        width = max(map(len, self._table), default=0)
+        return "\n".join(f"{n:{width}}  {f.text.splitlines()[0]}" for n, f in self._table.items())
+
+
+formulas = Formulas()
+
+
+def formula(*lines: str, where: str = "", shapes: str = "", source: str = "", given: Given | None = None,
+            name: str = "") -> Callable[[Callable], Callable]:  # fmt: skip
+    """Declare the formula of the function below; it joins `formulas`, and the function's help() shows it.
+
+    `where` says what symbols mean; `shapes` gives the axes of inputs and results; `given` derives further names (the
+    padded image, the strides) from the arguments. A `…_backward` inherits all of these from its `…_forward`.
+    """
+
+    def declare(fn: Callable) -> Callable:
+        own_name = name or fn.__name__.removesuffix("_forward").removesuffix("_step")
+        parent = formulas.get(own_name.removesuffix("_backward")) if own_name.endswith("_backward") else None
+        parameters = inspect.signature(fn).parameters.values() if parent is None else ()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        entry = formulas.add(Formula(own_name, lines, where, shapes, source, given, defaults, parent))
+        fn.formula = entry  # type: ignore[attr-defined]
+        fn.__doc__ = _with_formula(inspect.getdoc(fn) or "", entry, parent is None)
+        return fn
+
+    return declare
+
+
+def _with_formula(doc: str, entry: Formula, whole: bool) -> str:
+    """The docstring with the formula after its first paragraph, where a reader of help() looks for it."""
+    first, _, rest = doc.partition("\n\n")
+    block = "\n".join("    " + line for line in entry.text.splitlines())
+    if whole and entry.where_text:
+        block += f"\n\nwhere {entry.where_text}"
+    if whole:
+        block += f"\n\nShapes: {entry.shapes_text}."
+    if whole and entry.source:
+        said = f"Source: {entry.source}."
+        rest = f"{said}\n\n{rest}" if ">>>" in rest else f"{rest}\n\n{said}".strip()
+    return "\n\n".join(part for part in (first, block, rest) if part)

@@ -1,0 +1,68 @@
+"""What an op accepts, checked at its edge so that no formula below has to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinycnn.errors import ShapeError
+
+Array = np.ndarray
+_TYPES = ("float32", "float64", "complex64", "complex128")
+
+
+def floating(array: Any, name: str, axes: str = "") -> Array:
+    """The array, in this machine's byte order, once it is known to hold float32, float64 or their complex kin.
+
+    `axes` states the axes it must have, such as "N,C,H,W". Raises TypeError on any other type (integers and float16
+    are not converted behind the caller's back), ShapeError on another number of axes.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}; convert it with np.asarray({name})")
+    if array.dtype.newbyteorder("=").name not in _TYPES:
+        raise TypeError(
+            f"{name} must hold float32 or float64 (complex in verification), got {array.dtype}; "
+            f"convert it with {name}.astype(np.float32)"
+        )
+    if axes and array.ndim != axes.count(",") + 1:
+        raise ShapeError(f"{name} must be ({axes}), got {array.ndim} axes: shape {array.shape}")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def upstream(dy: Any, shape: tuple[int, ...]) -> Array:
+    """The upstream gradient, once it is known to have the shape of the output it belongs to."""
+    dy = floating(dy, "dy")
+    if dy.shape != shape:
+        raise ShapeError(f"dy must have the shape of the output, {shape}, got {dy.shape}")
+    return dy
+
+
+def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
+    """An int or (vertical, horizontal) as a pair.
+
+    >>> pair(3, "stride"), pair((2, 1), "stride")
+    ((3, 3), (2, 1))
+    """
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or not all(_is_int(v) and v >= least for v in both):
+        raise ValueError(f"{name} must be an int ≥ {least} or a pair (vertical, horizontal) of them, got {value!r}")
+    return int(both[0]), int(both[1])
+
+
+def four_sides(padding: Any) -> tuple[int, int, int, int]:
+    """Padding as (top, bottom, left, right), from an int, (vertical, horizontal) or the four themselves."""
+    sides = tuple(padding) if isinstance(padding, tuple | list) else (padding, padding)
+    if len(sides) == 2:
+        sides = (sides[0], sides[0], sides[1], sides[1])
+    if len(sides) != 4 or not all(_is_int(p) and p >= 0 for p in sides):
+        raise ValueError(
+            "padding must be an int ≥ 0, (vertical, horizontal), (top, bottom, left, right), 'valid' or 'same', "
+            f"got {padding!r}"
+        )
+    top, bottom, left, right = (int(p) for p in sides)
+    return top, bottom, left, right
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
