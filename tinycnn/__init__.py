@@ -1,1 +1,94 @@
-"""tinycnn."""
+"""tinycnn: convolutional networks from scratch in NumPy, with every formula above the code that is it.
+
+>>> import tinycnn as tc
+>>> print(tc.formulas["linear"].text)
+y[n,f] = b[f] + Σ[c] x[n,c]·w[f,c]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tinycnn import layers, ops, optim
+from tinycnn.backends import backend
+from tinycnn.errors import ImageError, ModelFormatError, ShapeError
+from tinycnn.formula import formulas
+from tinycnn.layers import (
+    AveragePooling2D,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalAvgPool2D,
+    LogSoftmax,
+    MaxPool2D,
+    MaxPooling2D,
+    MinPool2D,
+    Pad2D,
+    ReLU,
+    Softmax,
+)
+from tinycnn.model import Sequential, load
+
+if TYPE_CHECKING:
+    from tinycnn import data, plot, verify, zoo
+    from tinycnn.explanation import explain
+    from tinycnn.train import metrics
+
+__version__ = "0.1.0"
+
+_LAZY = {  # what takes time to import, or is seldom needed, comes when it is asked for
+    "data": "tinycnn.data",
+    "metrics": "tinycnn.train.metrics",
+    "plot": "tinycnn.plot",
+    "verify": "tinycnn.verify",
+    "zoo": "tinycnn.zoo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(_LAZY[name])
+    if name == "explain":
+        return importlib.import_module("tinycnn.explanation").explain
+    raise AttributeError(f"module 'tinycnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY, "explain"])
+
+
+__all__ = [
+    "AveragePooling2D",
+    "AvgPool2D",
+    "Conv2D",
+    "Dense",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "ImageError",
+    "LogSoftmax",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "MinPool2D",
+    "ModelFormatError",
+    "Pad2D",
+    "ReLU",
+    "Sequential",
+    "ShapeError",
+    "Softmax",
+    "backend",
+    "data",
+    "explain",
+    "formulas",
+    "layers",
+    "load",
+    "metrics",
+    "ops",
+    "optim",
+    "plot",
+    "verify",
+    "zoo",
+]

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tinycnn.formula.loops import VOCABULARY, larger
-from tinycnn.formula.parse import reduction, subscripts
+from tinycnn.formula.notation import REST
+from tinycnn.formula.parse import FormulaError, index_name, is_rest, reduction, subscripts
 
 _APPLY = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
     ast.Div: lambda a, b: a / b, ast.FloorDiv: lambda a, b: a // b, ast.Mod: lambda a, b: a % b,
     ast.Pow: lambda a, b: a**b,
 }  # fmt: skip
-_SIGN = {ast.Add: " + ", ast.Sub: " − ", ast.Mult: "·", ast.Div: " / ", ast.FloorDiv: "//", ast.Mod: " mod ", ast.Pow: "^"}
+_SIGN = {
+    ast.Add: " + ", ast.Sub: " − ", ast.Mult: "·", ast.Div: " / ", ast.FloorDiv: "//", ast.Mod: " mod ", ast.Pow: "^",
+}  # fmt: skip
 _LEVEL = {" + ": 1, " − ": 1, "·": 2, " / ": 2, "//": 2, " mod ": 2, "^": 3}
 _COMPARE = {
     ast.Eq: lambda a, b: a == b, ast.NotEq: lambda a, b: a != b, ast.Lt: lambda a, b: a < b,
@@ -64,7 +70,7 @@ class Cell:
         if self.kind in _LEVEL:
             own = _LEVEL[self.kind]
             left, right = self.parts
-            joined = left.text(numbers, own) + self.kind + right.text(numbers, own + (own > 1 or self.kind == " − "))
+            joined = left.text(numbers, own + (self.kind == "^")) + self.kind + right.text(numbers, own + (own > 1 or self.kind == " − "))
             return f"({joined})" if own < level else joined
         return f"{self.kind}({', '.join(_shorten(self.parts, numbers, 0))})"
 
@@ -108,12 +114,15 @@ def expand_cell(expr: ast.expr, names: dict[str, Any], at: dict[str, int], sizes
         value = at[expr.id] if expr.id in at else names[expr.id] if expr.id in names else VOCABULARY[expr.id]
         return Cell("read", value, symbol=expr.id) if expr.id not in at else Cell("number", value)
     if isinstance(expr, ast.Subscript):
-        index = tuple(int(expand(place).value) for place in subscripts(expr))
         symbol = expr.value.id  # type: ignore[attr-defined]
+        places = subscripts(expr)
+        index = tuple(int(expand(place).value) for place in places if not is_rest(place))
+        if is_rest(places[-1]):  # one number counts through the axes that are not named
+            index += tuple(map(int, np.unravel_index(at[REST], np.shape(names[symbol])[len(index) :])))
         return Cell("read", names[symbol][index], symbol=symbol, index=index)
     if isinstance(expr, ast.BinOp):
-        parts = (expand(expr.left), expand(expr.right))
-        return Cell(_SIGN[type(expr.op)], _APPLY[type(expr.op)](*(p.value for p in parts)), parts)
+        left, right = expand(expr.left), expand(expr.right)
+        return Cell(_SIGN[type(expr.op)], _APPLY[type(expr.op)](left.value, right.value), (left, right))
     if isinstance(expr, ast.UnaryOp):
         part = expand(expr.operand)
         return Cell("−", -part.value, (part,))
@@ -128,12 +137,39 @@ def expand_cell(expr: ast.expr, names: dict[str, Any], at: dict[str, int], sizes
     return Cell(function, VOCABULARY[function](*(p.value for p in parts)), parts)
 
 
+def locate(
+    index: tuple[int, ...], places: tuple[ast.expr, ...], names: dict[str, Any], sizes: dict[str, int],
+    rest: tuple[int, ...] = (),
+) -> dict[str, int] | None:  # fmt: skip
+    """The value of each index at which `places` is this cell; None where no value gives it."""
+    if places and is_rest(places[-1]):
+        named, others = index[: len(places) - 1], index[len(places) - 1 :]
+        if len(others) != len(rest) or not all(0 <= i < size for i, size in zip(others, rest, strict=True)):
+            return None
+        index = (*named, int(np.ravel_multi_index(others, rest)))
+    if len(index) != len(places):
+        return None
+    if all(map(index_name, places)):
+        at = dict(zip(map(index_name, places), index, strict=True))
+        return at if all(0 <= i < sizes[name] for name, i in at.items()) else None
+    open_indices = [name for name in sizes if any(name == getattr(n, "id", "") for p in places for n in ast.walk(p))]
+    for values in itertools.product(*(range(sizes[name]) for name in open_indices)):
+        at = dict(zip(open_indices, values, strict=True))
+        if all(expand_cell(p, names, at, sizes).value == i for p, i in zip(places, index, strict=True)):
+            return at
+    return None
+
+
 def _reduce(kind: str, parts: tuple[Cell, ...]) -> Cell:
     if kind in ("sum", "mean"):
         total = sum(part.value for part in parts)
         if kind == "sum":
             return Cell("sum", total, parts)
         return Cell(" / ", total / len(parts), (Cell("sum", total, parts), Cell("number", len(parts))))
+    if kind == "prod":
+        return Cell("prod", math.prod(part.value for part in parts), parts)
+    if kind == "argmax":
+        raise FormulaError("an argmax is a place, and has no terms")
     sign = -1 if kind == "min" else 1
     best = parts[0].value
     for part in parts[1:]:

@@ -13,10 +13,18 @@ from typing import Any
 import numpy as np
 
 from tinycnn.formula import printing
-from tinycnn.formula.cell import Cell, expand_cell
+from tinycnn.formula.cell import Cell, expand_cell, locate
 from tinycnn.formula.loops import LoopNest, Macros
 from tinycnn.formula.notation import INDEX_SIZES, REST
-from tinycnn.formula.parse import FormulaError, index_name, is_rest, parse_shapes, parse_statement, parse_where
+from tinycnn.formula.parse import (
+    Definition,
+    FormulaError,
+    index_name,
+    is_rest,
+    parse_shapes,
+    parse_statement,
+    parse_where,
+)
 
 Given = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -28,18 +36,19 @@ class Formula:
     up one cell. `source` names the paper or book.
     """
 
-    def __init__(self, name: str, lines: tuple[str, ...], where: str = "", shapes: str = "", source: str = "",
-                 given: Given | None = None, defaults: Mapping[str, Any] | None = None, parent: Formula | None = None):  # fmt: skip
-        self.name, self.lines, self.source = name, lines, source or (parent.source if parent else "")
-        self.parent = parent
-        self.given = given or (parent.given if parent else None)
-        self.defaults = dict(parent.defaults if parent else {}) | dict(defaults or {})
+    def __init__(
+        self, name: str, lines: tuple[str, ...], where: str = "", shapes: str = "", source: str = "",
+        given: Given | None = None, defaults: Mapping[str, Any] | None = None, parent: Formula | None = None,
+    ):  # fmt: skip
+        self.name, self.lines, self.parent = name, lines, parent
+        self.source: str = source or (parent.source if parent else "")
+        self.given: Given | None = given or (parent.given if parent else None)
+        self.defaults: dict[str, Any] = dict(parent.defaults if parent else {}) | dict(defaults or {})
         own, self.results = parse_shapes(shapes)
         self.shapes = _inherit_shapes(own, parent) if parent else own
         elementwise = frozenset(symbol for symbol, dims in self.shapes.items() if dims == ("...",))
         self.statements = tuple(parse_statement(line, elementwise) for line in lines)
-        inherited = parent.where if parent else ()
-        self.where = (*inherited, *parse_where(where, elementwise))
+        self.where: tuple[Definition, ...] = (parent.where if parent else ()) + parse_where(where, elementwise)
         self.results = self.results or tuple(dict.fromkeys(s.target for s in self.statements))
         self.symbols = frozenset(self.shapes) | {s.target for s in self.statements}
 
@@ -56,7 +65,7 @@ class Formula:
         lines = [printing.latex_statement(s) for s in self.statements]
         if len(lines) == 1:
             return lines[0]
-        aligned = r" \\ ".join(line.replace(" = ", " &= ", 1) for line in lines)
+        aligned = r" \\ ".join(printing.align(line) for line in lines)
         return rf"\begin{{aligned}} {aligned} \end{{aligned}}"
 
     @property
@@ -89,16 +98,22 @@ class Formula:
         """
         names = self._run_all(self._nests, values)
         results = [names[r] for r in self.results]
-        return results[0] if len(results) == 1 else namedtuple(self.name, self.results)(*results)  # type: ignore[misc]
+        return results[0] if len(results) == 1 else namedtuple(self.name, self.results)(*results)
 
     def terms(self, index: tuple[int, ...], **values: Any) -> Cell:
-        """What one cell of the (first) result is made of: the cells read, each product, and the sum."""
-        nest = self._nests[-1]
-        if nest.scatter:
-            raise FormulaError(f"{self.name}: a scatter has no terms of one cell; ask for the gathering form")
-        names = self._run_all(self._nests[:-1], values)
-        at = dict(zip((ast.unparse(p) for p in nest.places), index, strict=True))
-        return expand_cell(nest.expr, names, at, self._sizes(nest, names, ""))
+        """What one cell of the (first) result is made of: the cells read, each product, and the sum.
+
+        Raises FormulaError for a place outside the result, or if each cell gathers what is scattered onto it.
+        """
+        own = [place for place, nest in enumerate(self._nests) if nest.target == self.results[0]]
+        names = self._run_all(self._nests[: own[0]], values)
+        for nest in (self._nests[place] for place in reversed(own)):  # the last statement that fills this cell
+            if nest.scatter:
+                raise FormulaError(f"{self.name}: a scatter has no terms of one cell; ask for the gathering form")
+            sizes = self._sizes(nest, names, "")
+            if (at := locate(index, nest.places, names, sizes, self._rest_of(nest, names))) is not None:
+                return expand_cell(nest.expr, names, at, sizes)
+        raise FormulaError(f"{self.name}: there is no cell {list(index)} in {self.results[0]}")
 
     def names(self, **values: Any) -> dict[str, Any]:
         """Every name the formula may use, with its value: arrays, options, sizes, and what follows from them."""
@@ -156,7 +171,8 @@ class Formula:
         if target not in names:
             names[target] = np.zeros(self._shape_of(nest, names), _result_type(names))
         elif target not in made:
-            names[target] = np.array(names[target])  # an update (w = w − …) works on a copy, not on the caller's array
+            # an update (w = w − …) works on a copy, not on the caller's array
+            names[target] = np.array(names[target], np.result_type(_result_type(names), np.asarray(names[target])), order="C")
         made.add(target)
         sizes = self._sizes(nest, names, target)
         flat = {name: _flatten(names[name], lead) for name, lead in nest.reads().items()}
@@ -185,6 +201,9 @@ class Formula:
             raise FormulaError(f"{self.name}: nothing tells how far index {index} runs")
         return int(names[size])
 
+    def _rest_of(self, nest: LoopNest, names: dict[str, Any]) -> tuple[int, ...]:
+        return self._rest(names) if any(map(is_rest, nest.places)) else ()
+
     def _shape_of(self, nest: LoopNest, names: dict[str, Any]) -> tuple[int, ...]:
         """A result's shape: as declared, else that of what it is the gradient of, else the range of its indices."""
         target = nest.target
@@ -205,7 +224,7 @@ class Formula:
 
 
 def _inherit_shapes(own: dict[str, Any], parent: Formula) -> dict[str, Any]:
-    """A backward's symbols: its forward's, the upstream dy like y, and each gradient like what it is the gradient of."""
+    """A backward's symbols: its forward's, the upstream dy like y, and each gradient like what it belongs to."""
     shapes = dict(parent.shapes) | {"dy": parent.shapes.get(parent.results[0])}
     for name, dims in own.items():
         shapes[name] = dims if dims is not None else shapes.get(name.removeprefix("d"))

@@ -39,7 +39,7 @@ VOCABULARY: dict[str, Any] = {
 
 
 class Macros:
-    """The names that `where` defines through indices (`c0 = f//…`, `a, b = argmax[i,j](…)`): each stands for its text."""
+    """The names that `where` defines through indices (`c0 = f//…`, `a, b = argmax[i,j](…)`)."""
 
     def __init__(self, definitions, symbols: frozenset[str]):
         self.symbols = symbols
@@ -89,7 +89,7 @@ class LoopNest:
         self.scatter = statement.scatter
         self.target = statement.target
         outer = macros.free(*self.places, self.expr) if self.scatter else macros.free(*self.places)
-        self.outer, self.lines, self.temporaries = outer, [], 0
+        self.temporaries = 0
         self.used: set[str] = set()
         self.indices: dict[str, None] = dict.fromkeys(outer)
         body = self._body(len(outer) + 1)

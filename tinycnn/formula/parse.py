@@ -58,6 +58,10 @@ def parse_expression(text: str, elementwise: frozenset[str] = frozenset()) -> as
             raise FormulaError(f"{type(node).__name__} is not part of the language of formulas, in {text!r}")
         if isinstance(node, ast.Call):
             _check_call(node, text)
+        if isinstance(node, ast.Subscript) and not isinstance(node.value, ast.Name):
+            raise FormulaError(f"only a symbol has indices, not {ast.unparse(node.value)!r}, in {text!r}")
+        if isinstance(node, ast.Constant) and type(node.value) not in (int, float, type(...)):
+            raise FormulaError(f"{node.value!r} is not a number, in {text!r}")
     return _Elementwise(elementwise).visit(tree)
 
 
@@ -145,7 +149,10 @@ def _check_call(node: ast.Call, text: str) -> None:
     func = node.func
     reduces = isinstance(func, ast.Subscript) and isinstance(func.value, ast.Name) and func.value.id in REDUCTIONS
     applies = isinstance(func, ast.Name) and func.id in FUNCTIONS
-    if not (reduces or applies) or node.keywords or (reduces and len(node.args) != 1):
+    takes = 2 if applies and func.id in ("max", "min") else 1  # type: ignore[attr-defined]
+    if reduces and not all(map(index_name, subscripts(func))):  # type: ignore[arg-type]
+        raise FormulaError(f"{ast.unparse(func)!r} in {text!r}: a reduction runs over indices, each a name alone")
+    if not (reduces or applies) or node.keywords or len(node.args) != takes:
         raise FormulaError(
             f"{ast.unparse(node)!r} in {text!r}: a formula knows the functions {', '.join(FUNCTIONS)} "
             f"and, with indices in brackets, {', '.join(REDUCTIONS)}"

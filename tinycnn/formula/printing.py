@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 
 from tinycnn.formula.notation import LATEX_SYMBOLS
 from tinycnn.formula.parse import Definition, Statement, is_rest, reduction, subscripts
@@ -20,23 +22,28 @@ _LATEX_FUNCTION = {"exp": r"\exp", "log": r"\log", "max": r"\max", "min": r"\min
 
 def text_statement(statement: Statement) -> str:
     """One statement as plain text: `y[n,f] = b[f] + Σ[c] x[n,c]·w[f,c]`."""
-    return _statement(statement, Text())
+    return _statement(statement, _Text())
 
 
 def latex_statement(statement: Statement) -> str:
     """One statement as LaTeX."""
-    return _statement(statement, Latex())
+    return _statement(statement, _Latex())
+
+
+def align(line: str) -> str:
+    """A line of LaTeX with the mark at its (first) sign of equality, where lines are set below each other."""
+    return re.sub(r" (=|\\mathrel\{\+\}=) ", r" &\1 ", line, count=1)
 
 
 def text_definition(definition: Definition) -> str:
     """One clause of `where` as plain text."""
     left = ", ".join(definition.names)
     if definition.expr is not None:
-        left += " = " + Text().show(definition.expr)
+        left += " = " + _Text().show(definition.expr)
     return f"{left} is {definition.meaning}" if definition.meaning else left
 
 
-def _statement(statement: Statement, style: Text) -> str:
+def _statement(statement: Statement, style: _Text) -> str:
     target = style.symbol(statement.target) if not statement.places else style.cell(statement.target, statement.places)
     sign = style.scatter if statement.scatter else "="
     return f"{target} {sign} {style.show(statement.expr)}"
@@ -47,7 +54,13 @@ def _is_gradient(name: str) -> bool:
     return name not in LATEX_SYMBOLS and name[0] == "d" and (len(name) == 2 or name[1:] in LATEX_SYMBOLS)
 
 
-class Text:
+def _in_brackets(text: str) -> bool:
+    """Whether the text is one pair of brackets and what they hold: `(a + b)`, but not `(a + b)·(c + d)`."""
+    depths = list(itertools.accumulate((sign == "(") - (sign == ")") for sign in text))
+    return text[0] == "(" and depths.index(0) == len(text) - 1
+
+
+class _Text:
     """Plain text. `show` puts brackets only where the order of operations needs them."""
 
     scatter, times, minus, rest = "+=", "·", "−", "…"
@@ -83,7 +96,7 @@ class Text:
     def binary(self, node: ast.BinOp, level: int) -> str:
         own = _LEVEL[type(node.op)]
         if (special := self.operator(node)) is not None:
-            return special
+            return self.brackets(special) if isinstance(node.op, ast.Pow) and own < level else special
         left = self.show(node.left, own)
         right = self.show(node.right, own + (not isinstance(node.op, ast.Add | ast.Mult)))
         if isinstance(node.op, ast.Add) and right.startswith(self.minus):
@@ -95,8 +108,10 @@ class Text:
     def sign(self, node: ast.BinOp) -> str:
         inside_index = not any(isinstance(n, ast.Subscript | ast.Call) for n in ast.walk(node))
         gap = "" if inside_index else " "
-        signs = {ast.Add: f"{gap}+{gap}", ast.Sub: f"{gap}{self.minus}{gap}", ast.Mult: self.times, ast.Div: f"{gap}/{gap}"}
-        return signs[type(node.op)]
+        if isinstance(node.op, ast.Mult):
+            return self.times
+        sign = {ast.Add: "+", ast.Sub: self.minus, ast.Div: "/"}[type(node.op)]
+        return f"{gap}{sign}{gap}"
 
     def operator(self, node: ast.BinOp) -> str | None:
         if isinstance(node.op, ast.Pow):
@@ -119,12 +134,14 @@ class Text:
     def reduce(self, kind: str, indices, body: ast.expr) -> str:
         names = ",".join(self.rest if i == "_rest" else i for i in indices)
         inner = self.show(body, 2)
-        if inner[0] != "(" or inner[-1] != ")":
+        if not _in_brackets(inner):
             inner = f" {inner}" if kind in _TEXT_REDUCTION else f"({inner})"
         return f"{_TEXT_REDUCTION.get(kind, kind)}[{names}]{inner}"
 
     def call(self, name: str, args: list[str]) -> str:
-        return f"⌊{args[0]}⌋" if name == "floor" else f"√({args[0]})" if name == "sqrt" else f"{name}({', '.join(args)})"
+        if name == "floor":
+            return f"⌊{args[0]}⌋"
+        return f"√({args[0]})" if name == "sqrt" else f"{name}({', '.join(args)})"
 
     def compare(self, node: ast.Compare) -> str:
         signs = [_COMPARE[type(op)] for op in node.ops]
@@ -141,7 +158,7 @@ class Text:
         return f"({text})"
 
 
-class Latex(Text):
+class _Latex(_Text):
     """LaTeX: indices as subscripts, quotients as fractions."""
 
     scatter, times, minus, rest = r"\mathrel{+}=", r"\,", "-", r"\dots"

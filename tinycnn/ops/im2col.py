@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.errors import ShapeError
 from tinycnn.formula import formula
 from tinycnn.ops.checks import Array, floating
 from tinycnn.ops.window import place_window, window_names
@@ -38,7 +39,7 @@ def im2col(x: Array, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilati
     N, C, H, W = x.shape
     window = place_window(H, W, kernel_size, stride, padding, dilation)
     windows = window.view(window.pad(x))  # (N, C, OH, OW, KH, KW)
-    rows = windows.transpose(0, 2, 3, 1, 4, 5)  # (N, OH, OW, C, KH, KW)
+    rows = windows.transpose(0, 2, 3, 1, 4, 5).copy()  # (N, OH, OW, C, KH, KW)
     return rows.reshape(N * window.OH * window.OW, C * window.KH * window.KW), (N, window.OH, window.OW)
 
 
@@ -60,7 +61,7 @@ def col2im(
 ) -> Array:
     """Add every entry of the rows back onto the pixel that im2col took it from.
 
-    Raises ShapeError if the kernel is larger than the padded image.
+    Raises ShapeError if the kernel is larger than the padded image, or the rows are not those of such images.
 
     >>> col2im(np.ones((4, 4)), (1, 1, 3, 3), kernel_size=2)[0, 0]    # how many windows see each pixel
     array([[1., 2., 1.],
@@ -69,6 +70,10 @@ def col2im(
     """
     N, C, H, W = x_shape
     window = place_window(H, W, kernel_size, stride, padding, dilation)
+    expected = (N * window.OH * window.OW, C * window.KH * window.KW)
+    cols = floating(cols, "cols")
+    if cols.shape != expected:
+        raise ShapeError(f"cols must be {expected}, a row a window of images {tuple(x_shape)}, got {cols.shape}")
     windows = cols.reshape(N, window.OH, window.OW, C, window.KH, window.KW)
     dxp = np.zeros_like(window.pad(np.empty(x_shape, cols.dtype)))
     for i, j in np.ndindex(window.KH, window.KW):  # tap (i, j) of every window, all at once

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinycnn.errors import ShapeError
 from tinycnn.formula import formula
-from tinycnn.ops.checks import Array, floating
+from tinycnn.ops.checks import Array, floating, upstream_number
 from tinycnn.ops.softmax import log_softmax_forward
 
 
@@ -35,8 +35,8 @@ def targets(t: Any, shape: tuple[int, ...]) -> Array:
         return t.astype(np.float64) if t.dtype.kind in "biu" else t
     if t.shape != classes_last:
         raise ShapeError(
-            f"targets for scores of shape {shape} are integers of shape {classes_last} or one-hot rows of shape {shape}, "
-            f"got shape {t.shape}"
+            f"targets for scores of shape {shape} are integers of shape {classes_last} or one-hot rows "
+            f"of shape {shape}, got shape {t.shape}"
         )
     return _one_hot(t, shape)
 
@@ -49,7 +49,8 @@ def _one_hot(t: Array, shape: tuple[int, ...]) -> Array:
     wrong = np.argwhere((t < 0) | (t >= K))
     if wrong.size:
         at = tuple(map(int, wrong[0]))
-        raise ValueError(f"label {t[at]} at position {at if len(at) > 1 else at[0]} is no class: with K = {K} they are 0 to {K - 1}")
+        place = at if len(at) > 1 else at[0]
+        raise ValueError(f"label {t[at]} at position {place} is no class: with K = {K} they are 0 to {K - 1}")
     classes = np.arange(K).reshape(1, K, *(1,) * (t.ndim - 1))
     return (t[:, None] == classes).astype(np.float64)
 
@@ -85,7 +86,7 @@ def cross_entropy_forward(z: Array, t: Any) -> tuple[Any, tuple]:
     >>> round(cross_entropy_forward(np.log(np.array([[0.25, 0.75]])), np.array([1]))[0], 6)    # −log 0.75
     np.float64(0.287682)
     """
-    t = targets(t, z.shape)
+    t = targets(t, floating(z, "z").shape)
     logp, _ = log_softmax_forward(z)
     t = t.astype(np.result_type(z.real.dtype, t) if t.dtype.kind == "c" else z.real.dtype)
     M = _count(z.shape)
@@ -100,7 +101,7 @@ def cross_entropy_forward(z: Array, t: Any) -> tuple[Any, tuple]:
 def cross_entropy_backward(dy: Any, cache: tuple) -> Array:
     """The famous gradient p − t, over the number of rows."""
     logp, t, M = cache
-    return dy * (np.exp(logp) - t) / M
+    return upstream_number(dy) * (np.exp(logp) - t) / M
 
 
 @formula(
@@ -138,7 +139,7 @@ def categorical_crossentropy_forward(p: Array, t: Any) -> tuple[Any, tuple]:
 def categorical_crossentropy_backward(dy: Any, cache: tuple) -> Array:
     """−t/p at the right class, over the number of rows; 0 where p was too small to count."""
     clipped, t, counts, M = cache
-    return np.where(counts, -dy * t / clipped / M, 0)
+    return np.where(counts, -upstream_number(dy) * t / clipped / M, 0)
 
 
 @formula(
@@ -155,9 +156,9 @@ def mse_forward(x: Array, t: Array) -> tuple[Any, tuple]:
     >>> float(mse_forward(np.array([1.0, 2.0]), np.array([1.0, 4.0]))[0])
     2.0
     """
-    x = floating(x, "x")
+    x, t = floating(x, "x"), floating(t, "t")
     M = _mse_count(x, t)
-    d = x - t
+    d = x - (t if t.dtype.kind == "c" else t.astype(x.dtype))  # float64 targets do not make float32 training float64
     return (d * d).sum() / M, (d, M)
 
 
@@ -165,7 +166,7 @@ def mse_forward(x: Array, t: Array) -> tuple[Any, tuple]:
 def mse_backward(dy: Any, cache: tuple) -> Array:
     """Twice the difference, over how many there are."""
     d, M = cache
-    return dy * 2 * d / M
+    return upstream_number(dy) * 2 * d / M
 
 
 def _mse_count(x: Array, t: Any) -> int:

@@ -16,7 +16,8 @@ from tinycnn.ops.window import Window, place_window, window_names
 
 
 def _place(x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Window:
-    return place_window(*x.shape[2:], kernel_size, kernel_size if stride is None else stride, padding, dilation, ceil_mode)
+    H, W = x.shape[2:]
+    return place_window(H, W, kernel_size, kernel_size if stride is None else stride, padding, dilation, ceil_mode)
 
 
 @formula(
@@ -45,8 +46,8 @@ def max_pool2d_forward(
     windows = windows.reshape(*windows.shape[:4], window.KH * window.KW)  # (N, C, OH, OW, KH·KW)
     winner = windows.real.argmax(axis=-1)  # the first of equals, and the first NaN of all
     y = np.take_along_axis(windows, winner[..., None], axis=-1)[..., 0]
-    inside = window.inside().reshape(window.OH, window.OW, -1)
-    winner = np.where(np.isneginf(y.real), inside.argmax(axis=-1), winner)  # all −∞: a cell of the image, not the border
+    first_inside = window.inside().reshape(window.OH, window.OW, -1).argmax(axis=-1)
+    winner = np.where(np.isneginf(y.real), first_inside, winner)  # all −∞: a cell of the image, not of the border
     return y, (winner, window, x.shape)
 
 

@@ -144,7 +144,7 @@ def _places(
     if empty.size:
         raise ShapeError(
             f"{kernel} with padding {before} and {after} on a {image} input: window {empty[0]} would see border alone. "
-            f"Use a padding smaller than the kernel."
+            f"Use a padding smaller than the kernel{', or a smaller dilation' if d > 1 else ''}."
         )
     return size, max((size - 1) * s + d * (KH - 1) + 1 - H - pads, 0)
 
@@ -154,8 +154,9 @@ def window_names(names: dict[str, Any], fill: float = 0.0) -> dict[str, Any]:
     x = names["x"]
     kernel_size = names["w"].shape[2:] if "w" in names else names["kernel_size"]
     stride = names.get("stride")
+    H, W = x.shape[2:]
     window = place_window(
-        *x.shape[2:], kernel_size, kernel_size if stride is None else stride,
+        H, W, kernel_size, kernel_size if stride is None else stride,
         names.get("padding", 0), names.get("dilation", 1), names.get("ceil_mode", False),
     )  # fmt: skip
     return {"xp": window.pad(x, fill), "window": window, **window.names()}

@@ -129,7 +129,8 @@ def _check_one(
     scale = max(np.abs(derivatives).max(initial=0.0), np.abs(gradient).max(initial=0.0))
     for flat, derivative in zip(picked, derivatives, strict=True):
         at = tuple(map(int, np.unravel_index(flat, x.shape)))
-        errors.append((_ratio(derivative - gradient[at], scale), f"{list(at)}: {gradient[at]:.6g}, not {derivative:.6g}"))
+        said = f"{list(at)}: {gradient[at]:.6g}, not {derivative:.6g}"
+        errors.append((_ratio(derivative - gradient[at], scale), said))
     worst, where = max(errors, key=lambda e: np.inf if np.isnan(e[0]) else e[0])
     return GradientCheck(name, worst, where, len(errors), tolerance)
 

@@ -1,0 +1,135 @@
+"""A layer: an object that owns its weights and remembers what its backward pass will need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinycnn import backends
+from tinycnn.errors import ShapeError
+from tinycnn.layers.initialisers import Initialiser
+
+Array = np.ndarray
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `summary()` says of a layer: its size formula with the numbers in, its window, its multiplications."""
+
+    size: str = ""
+    kernel: tuple[int, int] = (1, 1)  # how many input pixels a side one output pixel sees
+    stride: tuple[int, int] = (1, 1)
+    sees_all: bool = False
+    macs: int = 0  # multiply-accumulates for one example
+
+
+class Layer:
+    """y = forward(x), then dx = backward(dy). `grads` mirrors `params`: same keys, same shapes.
+
+    A subclass states its output shape (`infer`), its weights if it has any (`weights`) and the two passes. Shapes are
+    per example, without the batch: (C, H, W) or (features,).
+    """
+
+    kind: ClassVar[str] = ""  # what a network calls it when it has no name: conv1, conv2, …
+    options: ClassVar[tuple[str, ...]] = ()  # the attributes that, passed to the class, make an equal layer
+
+    def __init__(self, name: str | None = None, input_shape: Shape | None = None):
+        self.name = name
+        self.params: dict[str, Array] = {}
+        self.grads: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
+        self.dtype = np.dtype(np.float32)
+        self.wanted_shape = None if input_shape is None else tuple(int(s) for s in input_shape)
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self._undo: Callable[[Array], Any] | None = None
+
+    # ------------------------------------------------------- what a subclass states
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """The output's shape for an input of this shape; raises ShapeError if it does not fit."""
+        return input_shape
+
+    def weights(self, input_shape: Shape) -> dict[str, tuple[Shape, Initialiser]]:
+        """The shape of each weight, and how it begins."""
+        return {}
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        """Compute y, and remember what the backward pass needs."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array) -> Array:
+        """From the gradient of y, assign `grads` and return the gradient of x."""
+        return self.undo(dy)
+
+    def children(self) -> tuple[Layer, ...]:
+        """The layers inside this one."""
+        return ()
+
+    def facts(self, input_shape: Shape) -> Facts:
+        """What `summary()` says of this layer."""
+        return Facts()
+
+    # ------------------------------------------------------- what every layer does
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> Shape:
+        """Fix the shapes and draw the weights; without a generator the weights are left for the caller to set."""
+        self.output_shape = self.infer(tuple(input_shape))
+        self.input_shape = tuple(input_shape)
+        self.params, self.grads = {}, {}
+        if rng is not None:
+            for name, (shape, initialise) in self.weights(self.input_shape).items():
+                self.params[name] = initialise(shape, rng).astype(self.dtype)
+        return self.output_shape
+
+    def config(self) -> dict[str, Any]:
+        """The options that make an equal layer."""
+        return {option: getattr(self, option) for option in self.options}
+
+    def run(self, op: str, *args: Any, **options: Any) -> Array:
+        """Call an op on the rung in force, and keep its cache and the very backward that belongs to it."""
+        rung = backends.current()
+        y, cache = rung(op + "_forward")(*args, **options)
+        backward = rung(op + "_backward")
+        self._undo = lambda dy: backward(dy, cache)
+        return y
+
+    def undo(self, dy: Array) -> Any:
+        """The backward of the op that `run` called."""
+        if self._undo is None:
+            raise RuntimeError(f"{self.label}: backward needs a forward first")
+        return self._undo(dy)
+
+    def weight(self, name: str) -> Array:
+        """A weight, once the layer is built."""
+        if name not in self.params:
+            raise RuntimeError(f"{self.label} has no weights yet: call build(input_shape, rng) first")
+        return self.params[name]
+
+    @property
+    def label(self) -> str:
+        """What messages call this layer: Conv2D 'conv1'."""
+        return type(self).__name__ + (f" {self.name!r}" if self.name else "")
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """This layer and all inside it, each with its path."""
+        path = prefix + (self.name or self.kind)
+        yield path, self
+        for child in self.children():
+            yield from child.walk(path + ".")
+
+    def __repr__(self) -> str:
+        words = [f"{k}={v!r}" for k, v in self.config().items()]
+        return f"{type(self).__name__}({', '.join(words)})"
+
+
+def check_image(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
+    """The input's (C, H, W), or a ShapeError that says what to do."""
+    if len(input_shape) != 3:
+        raise ShapeError(f"{type(layer).__name__} takes images (C,H,W), got {input_shape} for each example")
+    C, H, W = input_shape
+    return C, H, W

@@ -1,0 +1,142 @@
+"""A chain of layers. Forward runs through it, backward runs back: the reversed loop *is* the chain rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tinycnn.errors import ShapeError
+from tinycnn.layers.activation import activation
+from tinycnn.layers.base import Array, Layer, Shape
+
+LARGEST_ADVISED = 4096  # the largest image that an error message suggests
+
+
+class Chain(Layer):
+    """y = f_k(… f_2(f_1(x))), with static shapes: each layer is built for what the one before it gives."""
+
+    kind = "chain"
+
+    def __init__(self, layers: Iterable[Layer] = (), input_shape: Shape | None = None, name: str | None = None):
+        super().__init__(name, input_shape)
+        self.layers: list[Layer] = []
+        for layer in layers:
+            self.append(layer)
+
+    def append(self, layer: Layer) -> None:
+        """Add a layer at the end; one with `activation=` adds the activation as a layer of its own.
+
+        Raises TypeError for what is no layer, ValueError for an instance that is already in the chain: it has one
+        cache, and its second use would overwrite what the backward of the first needs.
+        """
+        if not isinstance(layer, Layer):
+            hint = f"; did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
+            raise TypeError(f"a network is made of layers, got {layer!r}{hint}")
+        present = {id(inner) for _, inner in self.walk()}
+        if any(id(inner) in present for _, inner in layer.walk()):
+            raise ValueError(f"{layer.label} is already in this network: make a new {type(layer).__name__} instead")
+        word = getattr(layer, "activation", None)
+        behind = activation(word) if isinstance(word, str) else None
+        if behind is not None:
+            layer.activation = None  # type: ignore[attr-defined]
+        for one in (layer,) if behind is None else (layer, behind):
+            self._give_name(one)
+            self.layers.append(one)
+
+    def children(self) -> tuple[Layer, ...]:
+        """The layers, in order."""
+        return tuple(self.layers)
+
+    def infer(self, input_shape: Shape) -> Shape:
+        """What comes out of the last layer; the first that does not fit names itself."""
+        shape = tuple(input_shape)
+        for place in range(len(self.layers)):
+            shape = self._infer_one(place, shape, input_shape)
+        return shape
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None) -> Shape:
+        """Fix all shapes, then draw all weights, in order."""
+        self.output_shape = self.infer(input_shape)
+        self.input_shape = tuple(input_shape)
+        shape = self.input_shape
+        for layer in self.layers:
+            layer.dtype = self.dtype
+            shape = layer.build(shape, rng)
+        return shape
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        """Through every layer in turn."""
+        for layer in self.layers:
+            x = layer.forward(x, train)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        """The chain rule: back through every layer, each handing on the gradient of what it was given."""
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+    def layer(self, name: str) -> Layer:
+        """A layer by its name (inside another one: by its path, such as `block1.conv2`)."""
+        found = {path: inner for path, inner in self._paths()}
+        if name not in found:
+            raise KeyError(f"no layer {name!r}; there are {', '.join(found)}")
+        return found[name]
+
+    def named_params(self) -> dict[str, Array]:
+        """Every weight by its path: `conv1.w`."""
+        return {f"{path}.{key}": value for path, layer in self._paths() for key, value in layer.params.items()}
+
+    def named_grads(self) -> dict[str, Array]:
+        """The gradient of every weight by its path."""
+        return {f"{path}.{key}": value for path, layer in self._paths() for key, value in layer.grads.items()}
+
+    def _paths(self) -> list[tuple[str, Layer]]:
+        return [item for layer in self.layers for item in layer.walk()]
+
+    def _give_name(self, layer: Layer) -> None:
+        names = {other.name for other in self.layers}
+        if layer.name is not None and layer.name in names:
+            raise ValueError(f"two layers are called {layer.name!r}: give each a name of its own")
+        number = 1 + sum(other.kind == layer.kind for other in self.layers)
+        while layer.name is None or layer.name in names:
+            layer.name, number = f"{layer.kind}{number}", number + 1
+
+    def _infer_one(self, place: int, shape: Shape, first: Shape) -> Shape:
+        layer = self.layers[place]
+        try:
+            out = layer.infer(shape)
+            layer.weights(shape)
+        except ShapeError as error:
+            message = f"{layer.label} (layer {place + 1}): {error}"
+            raise ShapeError(message + _advice(self.layers[: place + 1], first)) from None
+        return out
+
+
+def _advice(layers: Sequence[Layer], input_shape: Shape) -> str:
+    """What would fit: the smallest larger image that passes all these layers, if there is one."""
+    if len(input_shape) != 3:
+        return ""
+    C, H, W = input_shape
+    low, high = max(H, W), max(H, W)
+    while high < LARGEST_ADVISED and not _fits(layers, (C, high, high)):
+        low, high = high, high * 2
+    if not _fits(layers, (C, high, high)):
+        return ""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _fits(layers, (C, middle, middle)) else (middle, high)
+    last = layers[-1]
+    remedy = "Remove a pooling layer" if last.kind == "pool" else "Use a smaller kernel or more padding"
+    return f"\n  {remedy}, or feed images of at least {high}×{high}."
+
+
+def _fits(layers: Sequence[Layer], shape: Shape) -> bool:
+    try:
+        for layer in layers:
+            shape = layer.infer(shape)
+            layer.weights(shape)
+    except ShapeError:
+        return False
+    return True

@@ -1,0 +1,213 @@
+"""A model as one file: safetensors for the weights, and in its header the architecture, which code never runs from.
+
+The header says what the layers are by name, from a list of allowed ones; weights are read only when every name and
+shape is what the architecture calls for. A SHA-256 over all of it shows a changed bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinycnn import layers as layer_classes
+from tinycnn.errors import ModelFormatError, ShapeError
+from tinycnn.files import write_whole
+from tinycnn.layers.base import Array, Layer
+from tinycnn.layers.losses import LOSSES, loss_named
+from tinycnn.optim import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from tinycnn.model.sequential import Sequential
+
+FORMAT, VERSION = "tinycnn", 1
+MAX_HEADER = 16 * 1024 * 1024
+ALLOWED: dict[str, type[Layer]] = {name: getattr(layer_classes, name) for name in layer_classes.__all__ if name != "Layer"}
+
+
+def to_config(model: Sequential) -> dict[str, Any]:
+    """The architecture and what travels with it, as plain JSON."""
+    return {
+        "layers": [{"class": type(n).__name__, "name": n.name, "options": n.config()} for n in model.layers],
+        "input_shape": model.input_shape,
+        "seed": model.seed,
+        "classes": model.classes,
+        "preprocessing": model.preprocessing,
+        "loss": model.loss.name if model.loss else None,
+        "optimizer": {"name": model.optimizer.name, "options": model.optimizer.config()} if model.optimizer else None,
+        "metrics": [name for name in model.metrics],
+    }
+
+
+def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: np.random.Generator | None = None) -> Sequential:
+    """The model that a configuration describes, its weights not drawn unless a generator is given.
+
+    Raises ModelFormatError for a layer, loss or optimizer that is not known, or for options that do not fit.
+    """
+    from tinycnn.model.sequential import Sequential
+    from tinycnn.train import METRICS
+
+    try:
+        members = [_layer(entry) for entry in config["layers"]]
+        model = Sequential(
+            seed=config["seed"], classes=config["classes"], preprocessing=config["preprocessing"], dtype=dtype
+        )
+        for member in members:
+            model.append(member)
+        if config["input_shape"] is not None:
+            model.build(tuple(config["input_shape"]), rng)
+        if config["loss"] in LOSSES:
+            model.loss = loss_named(config["loss"])
+        if config["optimizer"] is not None:
+            model.optimizer = OPTIMIZERS[config["optimizer"]["name"]](**config["optimizer"]["options"])
+        model.metrics = {name: METRICS[name] for name in config["metrics"] if name in METRICS}
+    except ModelFormatError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, ShapeError) as error:
+        raise ModelFormatError(f"the architecture does not describe a network: {type(error).__name__}: {error}") from None
+    return model
+
+
+def save(model: Sequential, path: str | Path) -> None:
+    """Write a model, whole or not at all; raises RuntimeError if it has no weights yet."""
+    from safetensors.numpy import save as to_bytes
+
+    if model.input_shape is None:
+        raise RuntimeError("the model is not built yet: give it an input_shape, or train it first")
+    tensors = {key: np.ascontiguousarray(value) for key, value in _tensors(model).items()}
+    architecture = json.dumps(to_config(model), sort_keys=True)
+    header = {
+        "format": FORMAT,
+        "format_version": str(VERSION),
+        "architecture": architecture,
+        "sha256": _digest(architecture, tensors),
+    }
+    write_whole(path, to_bytes(tensors, metadata=header))
+
+
+def load(path: str | Path) -> Sequential:
+    """Read a model that `save` wrote.
+
+    Raises FileNotFoundError if there is no such file, ModelFormatError if it is cut short, changed, of a newer format,
+    or not a model at all; nothing in it is ever run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file {path}")
+    try:
+        return _load(path)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{path}: {error}") from None
+
+
+def _load(path: Path) -> Sequential:
+    header = _header(path)
+    entry = header.get("__metadata__")
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+        raise ModelFormatError("this safetensors file is not a tinycnn model: its header does not say so")
+    version = str(entry.get("format_version"))
+    if not version.isdigit() or int(version) > VERSION:
+        raise ModelFormatError(f"format version {version} is newer than {VERSION}, the newest this tinycnn reads")
+    config = _json(str(entry.get("architecture")), "the architecture")
+    shapes = {k: tuple(v.get("shape", ())) for k, v in header.items() if k != "__metadata__" and isinstance(v, dict)}
+    model = from_config(config)
+    _check_names_and_shapes(model, shapes)
+    tensors = _read_tensors(path)
+    if _digest(str(entry["architecture"]), tensors) != entry.get("sha256"):
+        raise ModelFormatError("the contents do not match their SHA-256: the file is damaged or was changed")
+    for key, value in tensors.items():
+        owner, _, name = key.rpartition(".")
+        model.layer(owner).params[name] = value
+    return model
+
+
+def _layer(entry: dict[str, Any]) -> Layer:
+    kind = entry["class"]
+    if kind not in ALLOWED:
+        raise ModelFormatError(f"unknown layer {kind!r}; known are {', '.join(ALLOWED)}")
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["options"].items()}
+    return ALLOWED[kind](**options, name=entry["name"])
+
+
+def _tensors(model: Sequential) -> dict[str, Array]:
+    return model.named_params()
+
+
+def _expected(model: Sequential) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for path, layer in model._paths():
+        if layer.input_shape is not None:
+            found |= {f"{path}.{key}": shape for key, (shape, _) in layer.weights(layer.input_shape).items()}
+    return found
+
+
+def _check_names_and_shapes(model: Sequential, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise one error that lists every weight missing, left over or of the wrong shape."""
+    expected = _expected(model)
+    faults = [f"{key} is missing" for key in expected if key not in shapes]
+    faults += [f"{key} belongs to no layer" for key in shapes if key not in expected]
+    faults += [
+        f"{key} has shape {shapes[key]}, the architecture calls for {shape}"
+        for key, shape in expected.items()
+        if key in shapes and shapes[key] != shape
+    ]
+    if faults:
+        raise ModelFormatError("the weights do not fit the architecture: " + "; ".join(faults))
+
+
+def _digest(architecture: str, tensors: dict[str, Array]) -> str:
+    """SHA-256 over the architecture and every weight's name, type, shape and bytes, in order of name."""
+    digest = hashlib.sha256(architecture.encode())
+    for key in sorted(tensors):
+        value = np.ascontiguousarray(tensors[key])
+        digest.update(f"{key} {value.dtype.str} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file, with bounds on its size before it is read."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(MAX_HEADER, size - 8):
+            raise ModelFormatError("not a safetensors file, or cut short: its header does not fit into it")
+        text = file.read(length)
+    try:
+        header = _json(text.decode(), "the header")
+    except UnicodeDecodeError:
+        raise ModelFormatError("not a safetensors file: its header is not text") from None
+    return header
+
+
+def _json(text: str, what: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [k for k, _ in pairs]
+        if len(set(keys)) != len(keys):
+            raise ModelFormatError(f"{what} names {next(k for k in keys if keys.count(k) > 1)!r} twice")
+        return dict(pairs)
+
+    try:
+        found = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise ModelFormatError(f"{what} is not the JSON it should be") from None
+    if not isinstance(found, dict):
+        raise ModelFormatError(f"{what} is not a JSON object")
+    return found
+
+
+def _read_tensors(path: Path) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        tensors = from_bytes(path.read_bytes())
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelFormatError(f"the weights cannot be read: {error}") from None
+    wrong = [f"{k} ({v.dtype})" for k, v in tensors.items() if v.dtype not in (np.float32, np.float64)]
+    if wrong:
+        raise ModelFormatError(f"weights must be float32 or float64: {', '.join(wrong)}")
+    return tensors

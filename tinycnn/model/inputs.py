@@ -1,0 +1,60 @@
+"""What a model is given, checked before any work is done."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinycnn.errors import ShapeError
+from tinycnn.layers.base import Array, Shape
+from tinycnn.optim import Optimizer
+
+
+def check_examples(x: Any, name: str, input_shape: Shape | None, dtype: np.dtype) -> Array:
+    """Examples as an array of the model's type, (N, *input_shape).
+
+    Raises TypeError for what is not floating numbers (pictures of 0…255 are not scaled behind your back) and
+    ShapeError for another shape, saying how to get there.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+        scaled = f"; pictures of 0…255 become {name}.astype(np.float32) / 255" if x.dtype.kind in "iu" else ""
+        raise TypeError(f"{name} must hold float32 or float64, got {x.dtype}{scaled}")
+    if input_shape is not None and x.shape[1:] != input_shape:
+        raise ShapeError(_shape_message(name, x.shape, input_shape))
+    if x.ndim < 2:
+        raise ShapeError(f"{name} must be a batch of examples (N, …), got shape {x.shape}")
+    return x.astype(dtype, copy=False)
+
+
+def check_fit(x: Array, y: Array, epochs: int, batch_size: int | None, optimizer: Optimizer | None) -> None:
+    """Raise unless these data and settings can be trained (or evaluated) with."""
+    if len(x) == 0:
+        raise ValueError("there are no examples: x is empty")
+    if y.ndim == 0 or len(x) != len(y):
+        raise ShapeError(f"x has {len(x)} examples, but y has {len(y) if y.ndim else 'no'} labels")
+    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 1:
+        raise ValueError(f"epochs must be an int ≥ 1, got {epochs!r}")
+    if batch_size is not None:
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ValueError(f"batch_size must be an int ≥ 1, got {batch_size!r}")
+        if optimizer is not None and optimizer.full_batch and batch_size != len(x):
+            raise ValueError(
+                f"{optimizer!r} is full-batch gradient descent: leave batch_size out (one step sees all {len(x)} "
+                "examples), or use SGD for batches"
+            )
+
+
+def _shape_message(name: str, shape: tuple[int, ...], wanted: Shape) -> str:
+    message = f"{name} must be a batch of {wanted} examples, {('N', *wanted)}".replace("'", "") + f", got shape {shape}"
+    if shape == wanted:
+        return message + f". For one example: {name}[None]"
+    if len(wanted) == 3 and shape[1:] == (wanted[1], wanted[2], wanted[0]):
+        return message + f". Channels come first here: tinycnn.data.to_nchw({name})"
+    if wanted[0] == 1 and shape[1:] == wanted[1:]:
+        return message + f". Add the channel axis: {name}[:, None]"
+    if len(shape) == 2 and shape[1] == math.prod(wanted):
+        return message + f". Unfold the rows: {name}.reshape(-1, {', '.join(map(str, wanted))})"
+    return message

@@ -1,0 +1,247 @@
+"""Sequential: a chain of layers that can be trained, judged, asked, described and saved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinycnn import train
+from tinycnn.layers.activation import LogSoftmax, Softmax
+from tinycnn.layers.base import Array, Layer, Shape
+from tinycnn.layers.losses import Loss, loss_named
+from tinycnn.model.chain import Chain
+from tinycnn.model.inputs import check_examples, check_fit
+from tinycnn.model.summary import summary
+from tinycnn.naming import lookup
+from tinycnn.ops import softmax_forward
+from tinycnn.optim import Optimizer, optimizer_named
+from tinycnn.train.history import Evaluation, History
+from tinycnn.train.loop import METRICS, Metric
+
+BATCH = 32  # examples a training step sees unless told otherwise
+PREDICT_BATCH = 256
+
+
+class Sequential(Chain):
+    """A network: layers in order, built as soon as the shape of its input is known.
+
+    `input_shape` is that of one example, (C, H, W); it may also stand in the first layer, or come with the first
+    data. Weights are drawn from `seed`. `classes` names the outputs; `preprocessing` says how pictures become inputs;
+    both travel with the saved model.
+
+    >>> from tinycnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+    >>> model = Sequential([Conv2D(4, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(10)], input_shape=(1, 8, 8))
+    >>> model.predict(np.zeros((2, 1, 8, 8), np.float32)).shape
+    (2, 10)
+    """
+
+    kind = "sequential"
+
+    def __init__(
+        self, layers: Iterable[Layer] = (), input_shape: Shape | None = None, seed: int = 0,
+        classes: Sequence[str] | None = None, preprocessing: Mapping[str, Any] | None = None,
+        dtype: Any = np.float32, name: str | None = None,
+    ):  # fmt: skip
+        super().__init__((), input_shape, name)
+        self.seed, self.dtype = seed, np.dtype(dtype)
+        self.classes = None if classes is None else tuple(str(c) for c in classes)
+        self.preprocessing = dict(preprocessing or {})
+        self.optimizer: Optimizer | None = None
+        self.loss: Loss | None = None
+        self.metrics: dict[str, Metric] = {}
+        self._rng = np.random.default_rng(seed)
+        self._shuffle = np.random.default_rng((seed, 1))  # apart from the weights', so that neither moves the other
+        self._lock = threading.RLock()  # layers keep one cache: one call at a time
+        for layer in layers:
+            self.append(layer)
+        self._build_if_known()
+
+    # ------------------------------------------------------------------ build
+
+    def add(self, layer: Layer) -> None:
+        """Add a layer at the end; shapes that do not fit are an error here."""
+        self.append(layer)
+        self._build_if_known()
+
+    def _build_if_known(self) -> None:
+        known = self.wanted_shape or (self.layers[0].wanted_shape if self.layers else None)
+        if self.layers and known is not None:
+            self.build(known, np.random.default_rng(self.seed))
+
+    def _ensure_built(self, x: Array) -> None:
+        if not self.layers:
+            raise ValueError("the network has no layers: add some first")
+        if self.input_shape is None:
+            self.build(x.shape[1:], np.random.default_rng(self.seed))
+
+    # ------------------------------------------------------------------ train
+
+    def compile(
+        self, optimizer: str | Optimizer = "adam", loss: str | Loss = "cross_entropy",
+        metrics: Iterable[str | Metric] = (),
+    ) -> None:  # fmt: skip
+        """Choose the optimizer, the loss and the metrics, by name or as objects.
+
+        Raises ValueError for a name that is none, and for a loss that does not belong behind the last layer: a loss
+        that takes logits behind a softmax would apply softmax twice, shrink every gradient, and still seem to learn.
+        """
+        self.optimizer, chosen = optimizer_named(optimizer), loss_named(loss)
+        check_last_layer(self.layers, chosen)
+        self.loss = chosen
+        self.metrics = {_metric_name(m): lookup(METRICS, m, "metric") if isinstance(m, str) else m for m in metrics}
+
+    def fit(
+        self, x: Any, y: Any, epochs: int = 1, batch_size: int | None = None, validation_data: Any = None,
+        shuffle: bool = True, verbose: int = 1,
+    ) -> History:  # fmt: skip
+        """Train; returns the loss and the metrics of every epoch, and with `validation_data=(x, y)` also theirs.
+
+        Batches of 32 unless told otherwise; all data at once for full-batch gradient descent. Training data are
+        checked before the first step. Raises FloatingPointError, and says which step and layer, if the loss is not
+        finite.
+        """
+        optimizer, loss = self._compiled()
+        with self._lock:
+            x, y = self._examples(x, "x"), np.asarray(y)
+            check_fit(x, y, epochs, batch_size, optimizer)
+            check_last_layer(self.layers, loss)
+            loss.check(y, (len(x), *self._outputs()))
+            if validation_data is not None:
+                x_val, y_val = self._examples(validation_data[0], "validation x"), np.asarray(validation_data[1])
+                check_fit(x_val, y_val, epochs, None, optimizer)
+                loss.check(y_val, (len(x_val), *self._outputs()))
+            size = len(x) if optimizer.full_batch else batch_size or BATCH
+            validate = None if validation_data is None else lambda: self._evaluate(x_val, y_val)
+            return train.fit(self, x, y, epochs, size, self._shuffle if shuffle else None, validate, verbose)
+
+    def evaluate(self, x: Any, y: Any, verbose: int = 0) -> Evaluation:
+        """The loss and the metrics on these data, as a result that unpacks in order and answers to names."""
+        self._compiled()
+        with self._lock:
+            x, y = self._examples(x, "x"), np.asarray(y)
+            check_fit(x, y, 1, None, None)
+            result = Evaluation(self._evaluate(x, y))
+        if verbose:
+            print(", ".join(f"{name} {value:.4f}" for name, value in result.as_dict().items()))
+        return result
+
+    def _evaluate(self, x: Array, y: Array) -> dict[str, float]:
+        _, loss = self._compiled()
+        mean, scores = train.Mean(), []
+        for start in range(0, len(x), PREDICT_BATCH):
+            part = slice(start, start + PREDICT_BATCH)
+            scores.append(self.forward(x[part]))
+            mean.add({"loss": loss.forward(scores[-1], y[part])}, len(x[part]))
+        return mean.values() | {n: metric(y, np.concatenate(scores)) for n, metric in self.metrics.items()}
+
+    # ------------------------------------------------------------------ ask
+
+    def predict(self, x: Any) -> Array:
+        """What the last layer gives, for every example; an array of the caller's own."""
+        with self._lock:
+            x = self._examples(x, "x")
+            out = np.empty((len(x), *self._outputs()), self.dtype)
+            for start in range(0, len(x), PREDICT_BATCH):
+                out[start : start + PREDICT_BATCH] = self.forward(x[start : start + PREDICT_BATCH])
+            return out
+
+    def predict_proba(self, x: Any) -> Array:
+        """The probability of every class, (N, K); a network that ends in logits gets the softmax it trained with."""
+        last = self.layers[-1] if self.layers else None
+        scores = self.predict(x)
+        if isinstance(last, Softmax):
+            return scores
+        if isinstance(last, LogSoftmax):
+            return np.exp(scores)
+        if self.loss is not None and self.loss.takes != "logits":
+            raise ValueError(f"no probabilities: the loss {self.loss.name!r} does not come from logits or a softmax")
+        return softmax_forward(scores)[0]
+
+    def predict_classes(self, x: Any) -> Array:
+        """The class with the highest score for every example, (N,); of equal scores the first."""
+        return self.predict(x).argmax(axis=1)
+
+    # ------------------------------------------------------------------ describe, copy, save
+
+    def summary(self) -> str:
+        """The layers with their size formulas, output shapes, receptive fields, weights and multiplications."""
+        return summary(self)
+
+    def count_params(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(w.size for w in self.named_params().values())
+
+    def astype(self, dtype: Any) -> Sequential:
+        """A copy with weights of another type: float64 to verify, float32 to train."""
+        from tinycnn.model.files import from_config, to_config
+
+        copy = from_config(to_config(self), dtype=dtype)
+        for path, layer in copy._paths():
+            twin = self.layer(path)
+            layer.params = {key: value.astype(dtype) for key, value in twin.params.items()}
+            layer.buffers = {key: value.astype(dtype) for key, value in twin.buffers.items()}
+        copy.metrics = dict(self.metrics)
+        return copy
+
+    def save(self, path: str | Path) -> None:
+        """Write architecture, weights, classes and preprocessing as one safetensors file, whole or not at all."""
+        from tinycnn.model.files import save
+
+        with self._lock:
+            save(self, path)
+
+    def first_not_finite(self, x: Array) -> str:
+        """Where NaN or infinity comes in, in words: the data, a weight, or the first layer that makes one."""
+        if not np.isfinite(x).all():
+            at = tuple(map(int, np.argwhere(~np.isfinite(x))[0]))
+            return f"the input holds {x[at]} at {list(at)} of the batch"
+        for key, w in self.named_params().items():
+            if not np.isfinite(w).all():
+                return f"the weights {key} are not finite"
+        for place, layer in enumerate(self.layers, start=1):
+            x = layer.forward(x, train=True)
+            if not np.isfinite(x).all():
+                return f"the first output that is not finite is that of {layer.label} (layer {place})"
+        return "every layer's output is finite, so it arises in the loss itself"
+
+    def __repr__(self) -> str:
+        return f"<Sequential of {len(self.layers)} layers: {' → '.join(str(layer.name) for layer in self.layers)}>"
+
+    def _compiled(self) -> tuple[Optimizer, Loss]:
+        if self.loss is None or self.optimizer is None:
+            raise RuntimeError("compile the model first: model.compile(optimizer='adam', loss='cross_entropy')")
+        return self.optimizer, self.loss
+
+    def _examples(self, x: Any, name: str) -> Array:
+        x = check_examples(x, name, self.input_shape, self.dtype)
+        self._ensure_built(x)
+        return x
+
+    def _outputs(self) -> Shape:
+        assert self.output_shape is not None
+        return self.output_shape
+
+
+def check_last_layer(layers: Sequence[Layer], loss: Loss) -> None:
+    """Raise ValueError if the loss and the last layer do not belong together."""
+    last = layers[-1] if layers else None
+    if loss.takes == "logits" and isinstance(last, Softmax | LogSoftmax):
+        raise ValueError(
+            f"the network ends in {last.label}, but loss {loss.name!r} takes logits and applies softmax itself.\n"
+            "  Softmax of a softmax squeezes all probabilities together: gradients shrink, though it still seems to "
+            "learn.\n  Remove the last layer, or use loss='categorical_crossentropy' (one-hot) or "
+            "'sparse_categorical_crossentropy' (integers) with Softmax()."
+        )
+    if loss.takes == "probabilities" and last is not None and not isinstance(last, Softmax):
+        raise ValueError(
+            f"loss {loss.name!r} takes probabilities, but the network ends in {last.label}.\n"
+            "  Add Softmax() at the end, or use loss='cross_entropy', which takes logits."
+        )
+
+
+def _metric_name(metric: str | Callable) -> str:
+    return metric if isinstance(metric, str) else metric.__name__

@@ -1,0 +1,124 @@
+"""Gradient descent: step against the gradient. On all data, on a batch at a time, and with momentum."""
+
+from __future__ import annotations
+
+from tinycnn.formula import formula
+from tinycnn.optim.base import Array, Optimizer, check_option
+
+
+@formula(
+    "w = w - lr*dw",
+    where="dw is the gradient of the loss over the batch (over all data, for gradient descent); lr is the learning rate",
+    shapes="w (...), dw (...) -> w",
+    source="Cauchy 1847; Robbins & Monro 1951, Ann. Math. Statist. 22(3)",
+)
+def sgd_step(w: Array, dw: Array, lr: float) -> Array:
+    """A step straight down the slope.
+
+    >>> import numpy as np
+    >>> sgd_step(np.array([1.0]), np.array([2.0]), lr=0.25)
+    array([0.5])
+    """
+    return w - lr * dw
+
+
+@formula(
+    "v = momentum*v + dw",
+    "w = w - lr*v",
+    where="v is the velocity, zero at first; lr is the learning rate",
+    shapes="w (...), dw (...), v (...) -> w, v",
+    source="Polyak 1964, USSR Comput. Math. 4(5), with the rate applied at the step as in PyTorch",
+)
+def momentum_step(w: Array, dw: Array, v: Array, lr: float, momentum: float = 0.9) -> tuple[Array, Array]:
+    """A step with the velocity that past gradients have built up; returns the weights and the velocity.
+
+    Polyak's velocity holds the rate inside (v = momentum·v − lr·dw); the two differ when the rate changes.
+
+    >>> import numpy as np
+    >>> momentum_step(np.array([1.0]), np.array([2.0]), np.array([1.0]), lr=0.1, momentum=0.5)
+    (array([0.75]), array([2.5]))
+    """
+    v = momentum * v + dw
+    return w - lr * v, v
+
+
+@formula(
+    "v = momentum*v + dw",
+    "w = w - lr*(dw + momentum*v)",
+    where="v is the velocity, zero at first; lr is the learning rate",
+    shapes="w (...), dw (...), v (...) -> w, v",
+    source="Nesterov 1983, Soviet Math. Dokl. 27(2); Sutskever et al. 2013, ICML, in PyTorch's form",
+)
+def nesterov_step(w: Array, dw: Array, v: Array, lr: float, momentum: float = 0.9) -> tuple[Array, Array]:
+    """A step with the velocity as it will be one step on: it brakes before the slope turns, not after.
+
+    >>> import numpy as np
+    >>> nesterov_step(np.array([1.0]), np.array([2.0]), np.array([1.0]), lr=0.1, momentum=0.5)
+    (array([0.675]), array([2.5]))
+    """
+    v = momentum * v + dw
+    return w - lr * (dw + momentum * v), v
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with or without momentum, plain or Nesterov's.
+
+    >>> SGD(0.01, momentum=0.9, nesterov=True)
+    SGD(lr=0.01, momentum=0.9, nesterov=True)
+    """
+
+    name = "sgd"
+    options = ("lr", "momentum", "nesterov")
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.0, nesterov: bool = False):
+        super().__init__(lr)
+        self.momentum, self.nesterov = check_option("momentum", momentum, 0.0, below=1.0), nesterov
+        if nesterov and not momentum:
+            raise ValueError("nesterov=True needs a momentum above 0, such as momentum=0.9")
+        self.slots = ("v",) if momentum else ()  # type: ignore[misc]
+
+    def update(self, w: Array, dw: Array, state: dict[str, Array]) -> Array:
+        """Step by the formula that the options choose."""
+        if not self.momentum:
+            return sgd_step(w, dw, self.lr)
+        step = nesterov_step if self.nesterov else momentum_step
+        w, state["v"] = step(w, dw, state["v"], self.lr, self.momentum)
+        return w
+
+
+class Momentum(SGD):
+    """SGD with momentum 0.9 unless told otherwise."""
+
+    name = "momentum"
+    options = ("lr", "momentum")
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9):
+        super().__init__(lr, momentum)
+
+
+class Nesterov(SGD):
+    """SGD with Nesterov's momentum, 0.9 unless told otherwise."""
+
+    name = "nesterov"
+    options = ("lr", "momentum")
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9):
+        super().__init__(lr, momentum, nesterov=True)
+
+
+class GD(Optimizer):
+    """Full-batch gradient descent: every step sees all the data, so an epoch is one step.
+
+    >>> GD(0.1)
+    GD(lr=0.1)
+    """
+
+    name = "gd"
+    full_batch = True
+
+    def __init__(self, lr: float = 0.1):
+        super().__init__(lr)
+
+    def update(self, w: Array, dw: Array, state: dict[str, Array]) -> Array:
+        """The same formula as SGD's; what differs is the batch."""
+        return sgd_step(w, dw, self.lr)

@@ -1,0 +1,101 @@
+"""The training loop: forward, loss, backward, update; repeat. Backward computes gradients, the optimizer uses them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinycnn.data.dataset import batches
+from tinycnn.train.history import History
+from tinycnn.train.metrics import accuracy
+from tinycnn.train.progress import Progress
+
+Array = np.ndarray
+Metric = Callable[[Any, Any], float]
+METRICS: dict[str, Metric] = {"accuracy": accuracy}
+
+
+class Trainable(Protocol):
+    """What the loop needs of a model."""
+
+    optimizer: Any
+    loss: Any
+    metrics: Mapping[str, Metric]
+
+    def forward(self, x: Array, train: bool = False) -> Array: ...  # noqa: D102
+    def backward(self, dy: Array) -> Array: ...  # noqa: D102
+    def named_params(self) -> dict[str, Array]: ...  # noqa: D102
+    def named_grads(self) -> dict[str, Array]: ...  # noqa: D102
+    def first_not_finite(self, x: Array) -> str: ...  # noqa: D102
+
+
+class Mean:
+    """Means over examples, from means over batches of different sizes."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, numbers: Mapping[str, float], size: int) -> None:
+        """Add a batch's means."""
+        self.count += size
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value) * size
+
+    def values(self) -> dict[str, float]:
+        """The means over all examples so far."""
+        return {name: total / self.count for name, total in self.sums.items()}
+
+
+def train_step(model: Trainable, x: Array, t: Array) -> dict[str, float]:
+    """One step on one batch; returns the loss and metrics as they were before the update.
+
+    Raises FloatingPointError, before any weight is changed, if the loss is not finite.
+    """
+    scores = model.forward(x, train=True)
+    loss = float(model.loss.forward(scores, t))
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss}: {model.first_not_finite(x)}")
+    model.backward(model.loss.backward())
+    model.optimizer.step(model.named_params(), model.named_grads())
+    return {"loss": loss} | {name: metric(t, scores) for name, metric in model.metrics.items()}
+
+
+def fit(
+    model: Trainable, x: Array, t: Array, epochs: int, batch_size: int, rng: np.random.Generator | None,
+    validate: Callable[[], Mapping[str, float]] | None, verbose: int,
+) -> History:  # fmt: skip
+    """Train for some epochs on batches, shuffled by `rng` (in order without one); returns the numbers of each epoch."""
+    history = History()
+    progress = Progress(verbose, epochs, math.ceil(len(x) / batch_size))
+    try:
+        for epoch in range(1, epochs + 1):
+            progress.begin_epoch(epoch)
+            numbers = _epoch(model, x, t, batch_size, rng, progress, epoch)
+            if validate is not None:
+                numbers |= {f"val_{name}": value for name, value in validate().items()}
+            history.add(numbers)
+            progress.end_epoch(epoch, numbers)
+    finally:
+        progress.close()
+    return history
+
+
+def _epoch(
+    model: Trainable, x: Array, t: Array, batch_size: int, rng: np.random.Generator | None, progress: Progress, epoch: int
+) -> dict[str, float]:
+    mean = Mean()
+    for step, (x_batch, t_batch) in enumerate(batches(x, t, batch_size, rng), start=1):
+        try:
+            numbers = train_step(model, x_batch, t_batch)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"training stopped at epoch {epoch}, step {step}: {error}\n"
+                "  Try a smaller learning rate, and inputs scaled to [0, 1]. The weights are those before this step."
+            ) from None
+        mean.add(numbers, len(x_batch))
+        progress.batch(mean.values())
+    return mean.values()

@@ -1,0 +1,55 @@
+"""Progress of training: a bar on a terminal, one plain line an epoch elsewhere, nothing when told to be silent."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+
+class Progress:
+    """Reports batches and epochs. `verbose`: 0 is silent, 1 a bar on a terminal (else plain lines), 2 plain lines."""
+
+    def __init__(self, verbose: int, epochs: int, steps: int):
+        if verbose not in (0, 1, 2):
+            raise ValueError(f"verbose must be 0 (silent), 1 (a bar on a terminal) or 2 (a line an epoch), got {verbose!r}")
+        self.verbose, self.epochs, self.steps = verbose, epochs, steps
+        self.bars = verbose == 1 and sys.stdout.isatty()
+        self._bar: Any = None
+        self._started = 0.0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start the clock, and a bar where there is a terminal."""
+        self._started = time.perf_counter()
+        if self.bars:
+            from tqdm.std import tqdm
+
+            title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
+            self._bar = tqdm(total=self.steps, desc=title, file=sys.stdout, unit="batch", dynamic_ncols=True)
+
+    def batch(self, numbers: Mapping[str, float]) -> None:
+        """Advance the bar by a batch."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(_words(numbers), refresh=False)
+            self._bar.update()
+
+    def end_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        """Close the bar, or print the epoch's line."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(_words(numbers), refresh=True)
+            self._bar.close()
+            self._bar = None
+        elif self.verbose:
+            seconds = time.perf_counter() - self._started
+            print(f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  {seconds:.1f} s  {_words(numbers)}", flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal tidy when training ends early."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _words(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())
