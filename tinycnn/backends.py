@@ -31,6 +31,7 @@ class Rung:
         return self._make()
 
     def __call__(self, op: str) -> Callable[..., Any]:
+        """The function that serves an op; raises AttributeError if no rung has it."""
         found = getattr(self._table, op, None)
         if found is None and self._below is not None:
             return self._below(op)
@@ -47,7 +48,7 @@ def _literal_table() -> SimpleNamespace:
     table = {}
     for name in ops.__all__:
         op = name.removesuffix("_forward")
-        forward, backward = getattr(ops, name), getattr(ops, f"{op}_backward", None)
+        forward, backward = getattr(ops, name), getattr(ops, f"{op}_backward", name)
         if op != name and op not in _NUMPY_ONLY and hasattr(forward, "formula") and hasattr(backward, "formula"):
             table[f"{op}_forward"], table[f"{op}_backward"] = literal_twin(forward, backward)
     return SimpleNamespace(**table)
@@ -75,6 +76,7 @@ class Recorder(Rung):
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
 
     def __call__(self, op: str) -> Callable[..., Any]:
+        """The function that serves an op, and keeps what it is called with."""
         serve = super().__call__(op)
 
         def recorded(*args: Any, **options: Any) -> Any:

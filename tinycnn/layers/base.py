@@ -116,7 +116,7 @@ class Layer:
         return type(self).__name__ + (f" {self.name!r}" if self.name else "")
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-        """This layer and all inside it, each with its path."""
+        """The layer itself and all inside it, each with its path."""
         path = prefix + (self.name or self.kind)
         yield path, self
         for child in self.children():

@@ -56,7 +56,7 @@ class Conv2D(Layer):
         """The filters, and a bias for each."""
         shape = (self.filters, input_shape[0] // self.groups, *self.kernel_size)
         check_conv_shapes(input_shape[0], shape, None, self.groups)
-        found = {"w": (shape, initialiser(self.kernel_initializer))}
+        found: dict[str, tuple[Shape, Initialiser]] = {"w": (shape, initialiser(self.kernel_initializer))}
         if self.use_bias:
             found["b"] = ((self.filters,), initialiser(self.bias_initializer))
         return found

@@ -46,7 +46,8 @@ class Dense(Layer):
 
     def weights(self, input_shape: Shape) -> dict[str, tuple[Shape, Initialiser]]:
         """The matrix, and a bias for each output."""
-        found = {"w": ((self.units, input_shape[0]), initialiser(self.kernel_initializer))}
+        shape = (self.units, input_shape[0])
+        found: dict[str, tuple[Shape, Initialiser]] = {"w": (shape, initialiser(self.kernel_initializer))}
         if self.use_bias:
             found["b"] = ((self.units,), initialiser(self.bias_initializer))
         return found

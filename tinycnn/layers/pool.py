@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_image
@@ -108,8 +107,8 @@ class GlobalAvgPool2D(Layer):
 
     def facts(self, input_shape: Shape) -> Facts:
         """Every output sees the whole image."""
-        C, H, W = input_shape
-        return Facts(f"mean of {H}·{W} = {math.prod((H, W))}", sees_all=True)
+        _, H, W = input_shape
+        return Facts(f"mean of {H}·{W} = {H * W}", sees_all=True)
 
 
 MaxPooling2D = MaxPool2D  # Keras's words

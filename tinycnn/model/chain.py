@@ -79,7 +79,7 @@ class Chain(Layer):
 
     def layer(self, name: str) -> Layer:
         """A layer by its name (inside another one: by its path, such as `block1.conv2`)."""
-        found = {path: inner for path, inner in self._paths()}
+        found = dict(self._paths())
         if name not in found:
             raise KeyError(f"no layer {name!r}; there are {', '.join(found)}")
         return found[name]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "tinycnn", 1
 MAX_HEADER = 16 * 1024 * 1024
-ALLOWED: dict[str, type[Layer]] = {name: getattr(layer_classes, name) for name in layer_classes.__all__ if name != "Layer"}
+ALLOWED: dict[str, type[Layer]] = {n: getattr(layer_classes, n) for n in layer_classes.__all__ if n != "Layer"}
 
 
 def to_config(model: Sequential) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def to_config(model: Sequential) -> dict[str, Any]:
         "preprocessing": model.preprocessing,
         "loss": model.loss.name if model.loss else None,
         "optimizer": {"name": model.optimizer.name, "options": model.optimizer.config()} if model.optimizer else None,
-        "metrics": [name for name in model.metrics],
+        "metrics": list(model.metrics),
     }
 
 
@@ -67,7 +67,8 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: np.random.
     except ModelFormatError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, ShapeError) as error:
-        raise ModelFormatError(f"the architecture does not describe a network: {type(error).__name__}: {error}") from None
+        said = f"{type(error).__name__}: {error}"
+        raise ModelFormatError(f"the architecture does not describe a network: {said}") from None
     return model
 
 

@@ -10,14 +10,14 @@ from tinycnn.layers.base import Facts, Layer
 if TYPE_CHECKING:
     from tinycnn.model.chain import Chain
 
-HEAD = ("", "layer", "size", "output", "sees", "weights", "MACs")
+HEAD = ("", "layer", "size", "output", "sees", "params", "MACs")
 
 
 def summary(model: Chain) -> str:
     """The table: layer, size formula, output shape, receptive field, weights, multiply-accumulates for one example."""
     if model.input_shape is None:
         return f"{model!r}, not built: the shape of its input is not known yet"
-    rows = [("input", "", "", _shape(model.input_shape), "1×1", "", "")]
+    rows: list[tuple[str, ...]] = [("input", "", "", _shape(model.input_shape), "1×1", "", "")]
     field, jump, whole = [1, 1], [1, 1], False
     for layer in model.layers:
         assert layer.input_shape is not None
@@ -46,7 +46,7 @@ def _totals(model: Chain) -> str:
     weights = sum(w.size for w in model.named_params().values())
     macs = sum(_macs(layer) for layer in model.layers)
     size = sum(w.nbytes for w in model.named_params().values())
-    return f"{weights:,} weights ({size / 1024:,.0f} KiB), {macs:,} multiply-accumulates for one example"
+    return f"{weights:,} parameters ({size / 1024:,.0f} KiB), {macs:,} multiply-accumulates for one example"
 
 
 def _macs(layer: Layer) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tinycnn.naming import lookup
 from tinycnn.optim.adam import Adam, adam_step
 from tinycnn.optim.base import Optimizer
@@ -21,7 +23,7 @@ __all__ = [
     "sgd_step",
 ]
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {o.name: o for o in (GD, SGD, Momentum, Nesterov, Adam)}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {o.name: o for o in (GD, SGD, Momentum, Nesterov, Adam)}
 
 
 def optimizer_named(name: str | Optimizer) -> Optimizer:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tinycnn.formula import formula
 from tinycnn.optim.base import Array, Optimizer, check_option
 
 
 @formula(
     "w = w - lr*dw",
-    where="dw is the gradient of the loss over the batch (over all data, for gradient descent); lr is the learning rate",
+    where="dw is the gradient over the batch (over all data, for gradient descent); lr is the learning rate",
     shapes="w (...), dw (...) -> w",
     source="Cauchy 1847; Robbins & Monro 1951, Ann. Math. Statist. 22(3)",
 )
@@ -68,7 +70,7 @@ class SGD(Optimizer):
     """
 
     name = "sgd"
-    options = ("lr", "momentum", "nesterov")
+    options: ClassVar[tuple[str, ...]] = ("lr", "momentum", "nesterov")
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.0, nesterov: bool = False):
         super().__init__(lr)

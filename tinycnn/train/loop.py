@@ -23,7 +23,7 @@ class Trainable(Protocol):
 
     optimizer: Any
     loss: Any
-    metrics: Mapping[str, Metric]
+    metrics: dict[str, Metric]
 
     def forward(self, x: Array, train: bool = False) -> Array: ...  # noqa: D102
     def backward(self, dy: Array) -> Array: ...  # noqa: D102
@@ -85,8 +85,9 @@ def fit(
 
 
 def _epoch(
-    model: Trainable, x: Array, t: Array, batch_size: int, rng: np.random.Generator | None, progress: Progress, epoch: int
-) -> dict[str, float]:
+    model: Trainable, x: Array, t: Array, batch_size: int, rng: np.random.Generator | None, progress: Progress,
+    epoch: int,
+) -> dict[str, float]:  # fmt: skip
     mean = Mean()
     for step, (x_batch, t_batch) in enumerate(batches(x, t, batch_size, rng), start=1):
         try:

@@ -13,7 +13,7 @@ class Progress:
 
     def __init__(self, verbose: int, epochs: int, steps: int):
         if verbose not in (0, 1, 2):
-            raise ValueError(f"verbose must be 0 (silent), 1 (a bar on a terminal) or 2 (a line an epoch), got {verbose!r}")
+            raise ValueError(f"verbose must be 0 (silent), 1 (a bar on a terminal) or 2 (plain lines), got {verbose!r}")
         self.verbose, self.epochs, self.steps = verbose, epochs, steps
         self.bars = verbose == 1 and sys.stdout.isatty()
         self._bar: Any = None
@@ -42,7 +42,8 @@ class Progress:
             self._bar = None
         elif self.verbose:
             seconds = time.perf_counter() - self._started
-            print(f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}  {seconds:.1f} s  {_words(numbers)}", flush=True)
+            title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
+            print(f"{title}  {seconds:.1f} s  {_words(numbers)}", flush=True)
 
     def close(self) -> None:
         """Leave the terminal tidy when training ends early."""

@@ -1,0 +1,151 @@
+"""The main job in one go: train a network on real digits, prove its gradients, judge it, and show what it learned."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinycnn import data, zoo
+from tinycnn.data import Dataset
+from tinycnn.files import write_whole
+from tinycnn.model.sequential import Sequential
+from tinycnn.optim import Adam
+from tinycnn.train.history import History
+from tinycnn.train.metrics import confusion_matrix
+from tinycnn.verify import check_model
+
+EPOCHS = 20
+CHECKED_EXAMPLES = 8  # the gradient is proved on so many pictures
+SAMPLE_SCALE = 24  # the sample picture's pixels are drawn this many times as large
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found: everything that `--json` prints."""
+
+    test_accuracy: float
+    worst_gradient_error: float
+    gradients_pass: bool
+    seconds: float
+    files: tuple[str, ...]
+
+    def as_json(self) -> str:
+        """The result as JSON."""
+        fields = {k: getattr(self, k) for k in ("test_accuracy", "worst_gradient_error", "seconds", "files")}
+        return json.dumps(fields, indent=2)
+
+
+def train_digits(
+    train: Dataset, val: Dataset | None, seed: int, epochs: int = EPOCHS, verbose: int = 1
+) -> tuple[Sequential, History]:
+    """Train the demo's network: as the demo does, and as cross-validation does on other parts of the data."""
+    model = zoo.digits(seed)
+    model.compile(optimizer=Adam(1e-3), loss="cross_entropy", metrics=["accuracy"])
+    validation = None if val is None else (val.x, val.y)
+    history = model.fit(train.x, train.y, epochs=epochs, batch_size=32, validation_data=validation, verbose=verbose)
+    return model, history
+
+
+def run_demo(out: str | Path = "runs/demo", epochs: int = EPOCHS, seed: int = 0) -> DemoResult:
+    """Train, check, evaluate and write everything to `out`, telling the story on standard output."""
+    started = time.perf_counter()
+    train, val, test = data.load_digits()
+    print(f"Handwritten digits: {len(train)} to learn from, {len(val)} to watch by, {len(test)} to be judged on.\n")
+    print(zoo.digits(seed).summary(), end="\n\n")
+    model, history = train_digits(train, val, seed, epochs, verbose=1)
+
+    report = check_model(model, train.x[:CHECKED_EXAMPLES].astype(np.float64), train.y[:CHECKED_EXAMPLES], seed=seed)
+    verdict = "proved" if report.passed else f"WRONG\n{report}"
+    print(f"\nGradients of this very network against the complex step: worst relative error "
+          f"{report.worst_error:.1e}, {verdict}.")  # fmt: skip
+
+    loss, accuracy = model.evaluate(test.x, test.y)  # the one look at the test part
+    wrong = round((1 - accuracy) * len(test))
+    print(f"Test accuracy {accuracy:.2%}: {wrong} of {len(test)} unseen pictures taken for another digit "
+          f"(loss {loss:.3f}).\n")  # fmt: skip
+    files = write_results(Path(out), model, history, test)
+    result = DemoResult(accuracy, report.worst_error, report.passed, time.perf_counter() - started, files)
+    _say_what_next(Path(out), result)
+    return result
+
+
+def write_results(out: Path, model: Sequential, history: History, test: Dataset) -> tuple[str, ...]:
+    """Write the model, its history and the figures; returns the paths."""
+    from tinycnn import plot
+
+    probabilities = model.predict_proba(test.x)
+    matrix = confusion_matrix(test.y, probabilities, num_classes=len(test.classes))
+    w = model.layers[0].params["w"]
+    shown = hardest_and_others(probabilities, test.y)
+    x, p, y = test.x[shown], probabilities[shown], test.y[shown]
+    model.save(out / "model.safetensors")
+    write_whole(out / "history.json", json.dumps(history.history, indent=2).encode())
+    figures = {
+        "curves.png": plot.learning_curves(history),
+        "confusion.png": plot.confusion(matrix, test.classes),
+        "filters.png": plot.filters(w),
+        "predictions.png": plot.predictions(x, p, y, test.classes),
+        "overview.png": plot.overview(history, matrix, w, x, p, y, test.classes),
+    }
+    for name, figure in figures.items():
+        plot.save(figure, out / name)
+    write_whole(out / "digit.png", sample_png(test.x[0]))
+    names = ("model.safetensors", "history.json", *figures, "digit.png")
+    return tuple(str(out / name) for name in names)
+
+
+def hardest_and_others(probabilities: np.ndarray, y: np.ndarray, most: int = 8) -> np.ndarray:
+    """Which pictures to show: half of them those the network was least sure of, then the first of the set."""
+    order = np.argsort(probabilities[np.arange(len(y)), y], kind="stable")[: most // 2]
+    others = [i for i in range(len(y)) if i not in set(order.tolist())][: most - len(order)]
+    return np.concatenate([order, np.array(others, dtype=order.dtype)])
+
+
+def sample_png(x: np.ndarray) -> bytes:
+    """One picture (1, H, W) in [0, 1] as a PNG, enlarged so that a person can see it."""
+    import io
+
+    from PIL import Image
+
+    pixels = (x[0] * 255).round().astype(np.uint8)
+    H, W = pixels.shape
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((W * SAMPLE_SCALE, H * SAMPLE_SCALE), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _say_what_next(out: Path, result: DemoResult) -> None:
+    print(f"Written in {result.seconds:.0f} s to {out}:")
+    for path in result.files:
+        print(f"  {Path(path).name}")
+    print(
+        f"\nTry next:\n"
+        f"  tinycnn predict {out / 'model.safetensors'} {out / 'digit.png'}    (or a digit that you drew)\n"
+        f"  tinycnn demo --epochs 3    (what too little training does)\n"
+        f"In Python, one number of the first layer with the sum that made it:\n"
+        f"  import tinycnn as tc\n"
+        f'  model = tc.load("{(out / "model.safetensors").as_posix()}")\n'
+        f"  train, val, test = tc.data.load_digits()\n"
+        f'  tc.explain(model, test.x[0], layer="conv1", index=(0, 3, 4))'
+    )
+
+
+def predict_file(model: Sequential, path: str | Path, invert: bool | None = None) -> dict[str, Any]:
+    """What a model says of one picture file: the class, every probability, and whether the picture was inverted."""
+    if model.preprocessing.get("reader") != "digit" or model.input_shape is None or len(model.input_shape) != 3:
+        raise ValueError("this model does not say how a picture becomes its input; use model.predict in Python")
+    C, H, W = model.input_shape
+    picture = data.read_digit_image(path, (C, H, W), invert)
+    p = model.predict_proba(picture.pixels[None])[0]
+    classes = model.classes or tuple(str(k) for k in range(len(p)))
+    return {
+        "image": str(path),
+        "class": classes[int(p.argmax())],
+        "probabilities": {c: float(v) for c, v in zip(classes, p, strict=True)},
+        "inverted": picture.inverted,
+    }
