@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from tinycnn.data import load_all_digits, read_digit_image
+from tinycnn.data import load_all_digits, load_digits, read_digit_image
 from tinycnn.errors import ImageError, ShapeError
 
 GREY = (1, 8, 8)
@@ -295,3 +295,11 @@ def test_white_ink_on_a_transparent_page_has_nothing_on_white_paper(tmp_path):
     ImageDraw.Draw(page).rectangle((20, 10, 30, 40), fill="white")
     with pytest.raises(ImageError, match="nothing is drawn on it"):
         read(page, tmp_path)
+
+
+def test_a_picture_that_was_only_enlarged_is_read_at_its_own_size(tmp_path):
+    _, _, test = load_digits()
+    pixels = (test.x[4, 0] * 255).round().astype(np.uint8)
+    Image.fromarray(np.kron(pixels, np.ones((24, 24), np.uint8))).save(tmp_path / "large.png")
+    found = read_digit_image(tmp_path / "large.png", (1, 8, 8))
+    np.testing.assert_array_equal(found.pixels[0], pixels.astype(np.float32) / 255)

@@ -48,7 +48,8 @@ def _literal_table() -> SimpleNamespace:
     table = {}
     for name in ops.__all__:
         op = name.removesuffix("_forward")
-        forward, backward = getattr(ops, name), getattr(ops, f"{op}_backward", name)
+        forward: Any = getattr(ops, name)
+        backward: Any = getattr(ops, f"{op}_backward", None)
         if op != name and op not in _NUMPY_ONLY and hasattr(forward, "formula") and hasattr(backward, "formula"):
             table[f"{op}_forward"], table[f"{op}_backward"] = literal_twin(forward, backward)
     return SimpleNamespace(**table)

@@ -41,8 +41,8 @@ def read_digit_image(
 
     Transparent parts become white, EXIF rotation is applied, an animation gives its first frame. A picture whose border
     is mostly bright is dark ink on light paper and is inverted, unless `invert` says otherwise. One that has the
-    network's size already is used pixel by pixel; any other is cropped to its ink, which then fills the frame as in the
-    bundled digits (see `_fit`).
+    network's size already, or was only enlarged from it, is used pixel by pixel; any other is cropped to its ink, which
+    then fills the frame as in the bundled digits (see `_fit`).
 
     input_shape (C, H, W), C = 1 for grey or 3 for colour -> DigitImage(pixels (C, H, W) float32, inverted).
     Raises ImageError, naming the file, if it is missing, a folder, no picture, damaged, too large or blank.
@@ -60,7 +60,7 @@ def read_digit_image(
     C, H, W = input_shape
     if C not in (1, 3):
         raise ShapeError(f"input_shape {tuple(input_shape)}: a picture file gives C = 1 (grey) or 3 (RGB), not {C}.")
-    x = _to_array(_load(Path(path)), C)
+    x = _undo_enlarging(_to_array(_load(Path(path)), C), H, W)
     inverted = bool(np.median(_border(x)) > 0.5) if invert is None else bool(invert)
     if inverted:
         x = 1 - x
@@ -75,24 +75,35 @@ def read_digit_image(
     return DigitImage(_fit(ink, strength > INK * strength.max(), H, W), inverted)
 
 
+def _undo_enlarging(x: NDArray[np.float32], H: int, W: int) -> NDArray[np.float32]:
+    """A picture of the network's size that was only enlarged, each pixel to a block, at its own size; else as it is."""
+    C, height, width = x.shape
+    if height % H or width % W:
+        return x
+    blocks = x.reshape(C, H, height // H, W, width // W)
+    corner = blocks[:, :, :1, :, :1]
+    return np.ascontiguousarray(corner[:, :, 0, :, 0]) if (blocks == corner).all() else x
+
+
 def _fit(x: NDArray[np.float32], is_ink: NDArray[np.bool_], H: int, W: int) -> NDArray[np.float32]:
     """Crop to the ink and average it into an H×W frame, as the bundled digits were: black around, and white at most.
 
     The ink reaches from the top row to the bottom row and is centred; its width keeps the proportion up to 20/32 of the
     frame and is squeezed to that beyond. Each pixel is the mean of the area it covers.
     """
-    from PIL import Image
-
     rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
     x = x[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = x.shape[1:]
     frame = max(height * W / H, width / WIDEST)  # how wide the whole frame is, in pixels of the file
-    pad = int(np.ceil((frame - width) / 2)) + 1
-    left = pad - (frame - width) / 2
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad)))
-    box = (left, 0, left + frame, height)
-    y = np.stack([np.asarray(Image.fromarray(c).resize((W, H), Image.Resampling.BOX, box)) for c in x])
+    y = _shares(0, height, height, H) @ x @ _shares((width - frame) / 2, (width + frame) / 2, width, W).T
     return (y / y.max()).astype(np.float32)  # thin pens average to grey; the bundled digits reach white
+
+
+def _shares(start: float, stop: float, n: int, cells: int) -> NDArray[np.float64]:
+    """How much of each of `cells` equal parts of start … stop lies in each of n pixels: (cells, n), rows up to 1."""
+    edges = np.linspace(start, stop, cells + 1)[:, None]
+    covered = np.minimum(edges[1:], np.arange(1, n + 1)) - np.maximum(edges[:-1], np.arange(n))
+    return covered.clip(0) * cells / (stop - start)
 
 
 def _border(x: NDArray) -> NDArray:

@@ -70,7 +70,8 @@ class Cell:
         if self.kind in _LEVEL:
             own = _LEVEL[self.kind]
             left, right = self.parts
-            joined = left.text(numbers, own + (self.kind == "^")) + self.kind + right.text(numbers, own + (own > 1 or self.kind == " − "))
+            before = left.text(numbers, own + (self.kind == "^"))
+            joined = before + self.kind + right.text(numbers, own + (own > 1 or self.kind == " − "))
             return f"({joined})" if own < level else joined
         return f"{self.kind}({', '.join(_shorten(self.parts, numbers, 0))})"
 
@@ -115,9 +116,9 @@ def expand_cell(expr: ast.expr, names: dict[str, Any], at: dict[str, int], sizes
         return Cell("read", value, symbol=expr.id) if expr.id not in at else Cell("number", value)
     if isinstance(expr, ast.Subscript):
         symbol = expr.value.id  # type: ignore[attr-defined]
-        places = subscripts(expr)
-        index = tuple(int(expand(place).value) for place in places if not is_rest(place))
-        if is_rest(places[-1]):  # one number counts through the axes that are not named
+        axes = subscripts(expr)
+        index = tuple(int(expand(axis).value) for axis in axes if not is_rest(axis))
+        if is_rest(axes[-1]):  # one number counts through the axes that are not named
             index += tuple(map(int, np.unravel_index(at[REST], np.shape(names[symbol])[len(index) :])))
         return Cell("read", names[symbol][index], symbol=symbol, index=index)
     if isinstance(expr, ast.BinOp):

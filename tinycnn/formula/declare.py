@@ -78,7 +78,7 @@ class Formula:
         """The shapes of everything that goes in and comes out."""
         show = lambda name: f"{name} ({', '.join(dims)})" if (dims := self.shapes.get(name)) is not None else name  # noqa: E731
         inputs = ", ".join(show(s) for s in self.shapes if s not in self.results)
-        return f"{inputs} → {', '.join(show(r) for r in self.results)}"
+        return f"{inputs} → {', '.join(show(r) for r in self.results)}".strip()
 
     @property
     def loops(self) -> str:
@@ -119,7 +119,11 @@ class Formula:
         """Every name the formula may use, with its value: arrays, options, sizes, and what follows from them."""
         names = self.defaults | values
         if self.given is not None:
-            names |= self.given(names)
+            try:
+                names |= self.given(names)
+            except KeyError as error:
+                given = ", ".join(sorted(values))
+                raise FormulaError(f"{self.name} needs {error.args[0]}; it was given {given}") from None
         self._bind_sizes(names)
         nests = (*self._first, *self._nests)
         made = {nest.target for nest in nests}
@@ -145,7 +149,8 @@ class Formula:
         return self.parent._nests if any(nest.used & made for nest in self._nests) else ()
 
     def _bind_sizes(self, names: dict[str, Any]) -> None:
-        """`x (N,C,H,W)` given x tells N, C, H and W, and every array must tell the same."""
+        """`x (N,C,H,W)` given x tells N, C, H and W, and every array must tell the same, also what `...` is."""
+        rest: dict[str, tuple[int, ...]] = {}
         for symbol, dims in self.shapes.items():
             value = names.get(symbol)
             if dims is None or not isinstance(value, np.ndarray):
@@ -153,6 +158,8 @@ class Formula:
             plain = [d for d in dims if d != "..."]
             if value.ndim < len(plain) or (value.ndim > len(plain) and "..." not in dims):
                 raise FormulaError(f"{self.name}: {symbol} is ({', '.join(dims)}), got shape {value.shape}")
+            if "..." in dims and rest.setdefault("...", value.shape[len(plain) :]) != value.shape[len(plain) :]:
+                raise FormulaError(f"{self.name}: `...` is {rest['...']}, but {symbol} has shape {value.shape}")
             for dim, size in zip(plain, value.shape, strict=False):
                 if dim.isidentifier() and names.setdefault(dim, size) != size:
                     raise FormulaError(f"{self.name}: {dim} is {names[dim]}, but {symbol} has shape {value.shape}")
@@ -172,7 +179,7 @@ class Formula:
             names[target] = np.zeros(self._shape_of(nest, names), _result_type(names))
         elif target not in made:
             # an update (w = w − …) works on a copy, not on the caller's array
-            names[target] = np.array(names[target], np.result_type(_result_type(names), np.asarray(names[target])), order="C")
+            names[target] = np.array(names[target], _result_type(names), order="C")
         made.add(target)
         sizes = self._sizes(nest, names, target)
         flat = {name: _flatten(names[name], lead) for name, lead in nest.reads().items()}

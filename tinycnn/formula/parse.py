@@ -49,8 +49,9 @@ class Definition:
 
 def parse_expression(text: str, elementwise: frozenset[str] = frozenset()) -> ast.expr:
     """Read one expression; names in `elementwise` stand for `name[...]`, one element at a time."""
+    text = text.strip()
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise FormulaError(f"cannot read the formula {text!r}: {error.msg} at column {error.offset}") from None
     for node in ast.walk(tree):

@@ -118,7 +118,7 @@ class _Text:
             power = self.show(node.right, 4)
             return self.show(node.left, 5) + ("²" if power == "2" else f"^{power}")
         if isinstance(node.op, ast.FloorDiv):
-            return f"⌊{self.show(node.left)}/{self.show(node.right, 3)}⌋"
+            return f"⌊{self.show(node.left, 2)}/{self.show(node.right, 3)}⌋"
         if isinstance(node.op, ast.Mod):
             return f"({self.show(node.left, 2)} mod {self.show(node.right, 3)})"
         return None

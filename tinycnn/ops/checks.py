@@ -38,6 +38,13 @@ def upstream(dy: Any, shape: tuple[int, ...]) -> Array:
     return dy
 
 
+def upstream_number(dy: Any) -> Any:
+    """The upstream gradient of a loss, once it is known to be one number: 1, if the loss itself is minimised."""
+    if np.ndim(dy):
+        raise ShapeError(f"dy of a loss must be one number, got shape {np.shape(dy)}")
+    return dy
+
+
 def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     """An int or (vertical, horizontal) as a pair.
 

@@ -49,6 +49,7 @@ def conv2d_forward(
            [4., 4.]])
     """
     x, w = floating(x, "x", "N,C,H,W"), floating(w, "w", "F,C/groups,KH,KW")
+    b = None if b is None else floating(b, "b")
     check_conv_shapes(x.shape[1], w.shape, None if b is None else b.shape, groups)
     F, CG, KH, KW = w.shape
     cols, (N, OH, OW) = im2col(x, (KH, KW), stride, padding, dilation)  # (N·OH·OW, C·KH·KW): a row is a window
@@ -57,7 +58,7 @@ def conv2d_forward(
     y = cols @ filters.transpose(0, 2, 1)  # (groups, N·OH·OW, F/groups): one dot product a window and filter
     y = y.transpose(1, 0, 2).reshape(N, OH, OW, F).transpose(0, 3, 1, 2)
     if b is not None:
-        y = y + floating(b, "b")[:, None, None]
+        y = y + b[:, None, None]
     return y, (cols, filters, w.shape, x.shape, y.shape, b is not None, (stride, padding, dilation), flip)
 
 
@@ -80,7 +81,7 @@ def conv2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
     rows = upstream(dy, y_shape).transpose(0, 2, 3, 1).reshape(-1, F)  # (N·OH·OW, F): the rows of cols
     dy_groups = _by_group(rows, groups)  # (groups, N·OH·OW, F/groups)
     dw = (dy_groups.transpose(0, 2, 1) @ cols).reshape(w_shape)
-    dcols = (dy_groups @ filters).transpose(1, 0, 2).reshape(len(rows), -1)  # (N·OH·OW, C·KH·KW)
+    dcols = (dy_groups @ filters).transpose(1, 0, 2).reshape(len(rows), x_shape[1] * KH * KW)  # (N·OH·OW, C·KH·KW)
     dx = col2im(dcols, x_shape, (KH, KW), stride, padding, dilation)
     return dx, dw[:, :, ::-1, ::-1] if flip else dw, rows.sum(axis=0) if has_bias else None
 

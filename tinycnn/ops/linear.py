@@ -34,9 +34,10 @@ def linear_forward(x: Array, w: Array, b: Array | None) -> tuple[Array, tuple]:
         raise ShapeError(f"x has {x.shape[1]} features, but w of shape {w.shape} takes {w.shape[1]}")
     y = x @ w.T
     if b is not None:
+        b = floating(b, "b")
         if b.shape != w.shape[:1]:
             raise ShapeError(f"the bias must have one number an output, {w.shape[:1]}, got shape {b.shape}")
-        y = y + floating(b, "b")
+        y = y + b
     return y, (x, w, b is not None)
 
 

@@ -35,7 +35,7 @@ def softmax_forward(z: Array) -> tuple[Array, tuple]:
     """
     e = np.exp(_shifted(z))
     p = e / e.sum(axis=1, keepdims=True)
-    return p, (p,)
+    return p, (p.copy(),)  # the caller may overwrite what is returned
 
 
 @formula("dz[n,k,...] = sum[l](dy[n,l,...] * p[n,l,...] * ((k == l) - p[n,k,...]))", shapes="-> dz")
@@ -60,7 +60,7 @@ def log_softmax_forward(z: Array) -> tuple[Array, tuple]:
     """
     shifted = _shifted(z)
     y = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return y, (y,)
+    return y, (y.copy(),)
 
 
 @formula("dz[n,k,...] = dy[n,k,...] - exp(y[n,k,...]) * sum[l](dy[n,l,...])", shapes="-> dz")

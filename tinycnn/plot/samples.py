@@ -96,7 +96,7 @@ def _bars(ax: Axes, p: NDArray, true: int | None, names: list[str]) -> None:
     ax.set(xlim=(0, 1.0), ylim=(2.5, -0.5))
     for row, k in enumerate(best):
         ax.text(-0.06, row, names[k], ha="right", va="center", fontsize=SMALL, color=TEXT, clip_on=False)
-        inside = p[k] > 0.5
+        inside = p[k] > 0.62  # a shorter bar has no room for its number
         place = (p[k] - 0.04, "right", "white") if inside and row == 0 else (p[k] + 0.04, "left", TEXT)
         ax.text(place[0], row, _percent(p[k]), ha=place[1], va="center", fontsize=SMALL, color=place[2])
 

@@ -79,5 +79,5 @@ def _tiles(fig: Figure | SubFigure, w: NDArray, limit: float) -> None:
     bar = fig.colorbar(image, ax=tiles, aspect=14, pad=0.02)
     bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}", "0", f"+{limit:.2g}"])
     bar.ax.tick_params(labelsize=SMALL, colors=MUTED, length=2)
-    bar.ax.set_title("weight", fontsize=SMALL, color=MUTED, pad=6)
+    bar.set_label("weight", fontsize=SMALL, color=MUTED, labelpad=-6)
     bar.outline.set_edgecolor(RULE)

@@ -1,0 +1,71 @@
+"""Make the files of tests/golden anew, by hand, after a deliberate change.
+
+    python tests/make_golden.py formulas    # how every op's formula prints
+    python tests/make_golden.py torch       # what PyTorch computes (needs PyTorch), for tests that run without it
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "golden"
+RECORDED = {  # which cases PyTorch's answers are recorded for: one of each kind, so that the file stays small
+    "conv2d": ("stride", "four_paddings", "same", "dilation", "groups", "depthwise", "flip"),
+    "max_pool2d": ("overlapping", "padding", "ceil_padding", "dilation", "same"),
+    "min_pool2d": ("overlapping", "dilation"),
+    "avg_pool2d": ("overlapping", "padding", "ceil_padding", "include_pad_ceil", "same"),
+    "global_avg_pool2d": ("images",),
+    "linear": ("plain", "no_bias"),
+    "relu": ("images",),
+    "softmax": ("images",),
+    "log_softmax": ("images",),
+    "flatten": ("images",),
+    "pad2d": ("value",),
+    "cross_entropy": ("labels", "one_hot", "pixels"),
+    "categorical_crossentropy": ("labels", "pixels"),
+    "mse": ("images",),
+}
+
+
+def printed_formulas() -> str:
+    """Every formula of tinycnn.ops in text and LaTeX, a paragraph each."""
+    from tinycnn import ops
+
+    entries = {getattr(ops, name).formula.name: getattr(ops, name).formula for name in sorted(ops.__all__)}
+    return "\n\n".join(f"{name}\n{entry.text}\n{entry.latex}" for name, entry in entries.items()) + "\n"
+
+
+def torch_vectors() -> dict[str, np.ndarray]:
+    """Inputs (float32, so that half the bytes say them exactly), and PyTorch's results in float64."""
+    from op_cases import CASES
+    from torch_reference import torch_results
+
+    table = {}
+    for case in CASES:
+        if case.variant not in RECORDED.get(case.name, ()):
+            continue
+        args, options = case.build(dtype=np.float32, N=1)
+        wide = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args]
+        dy = lambda y, case=case: np.float64(case.upstream(y, dtype=np.float32))  # noqa: E731
+        y, gradients = torch_results(case, wide, options, case.grads, dy)
+        table |= {f"{case}/arg{p}": a for p, a in enumerate(args) if isinstance(a, np.ndarray)}
+        table |= {f"{case}/y": y, f"{case}/dy": np.float32(dy(y))}
+        table |= {f"{case}/grad{p}": g for p, g in zip(case.grads, gradients, strict=True) if g is not None}
+    return table
+
+
+def main(what: str) -> None:
+    """Write one of the files."""
+    if what == "formulas":
+        (FOLDER / "formulas.txt").write_text(printed_formulas(), encoding="utf-8")
+    elif what == "torch":
+        np.savez_compressed(FOLDER / "torch_ops.npz", **torch_vectors())
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")

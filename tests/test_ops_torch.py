@@ -1,0 +1,104 @@
+"""Every op against PyTorch, forward and backward, over random configurations, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from op_cases import CASES
+from oracles import assert_all_same, assert_same
+from strategies import conv_cases, pool_cases, score_shapes, seeds
+
+from tinycnn import ops
+
+torch = pytest.importorskip("torch")
+from torch_reference import REFERENCE, torch_results  # noqa: E402
+
+torch.set_num_threads(1)  # small arrays, and several workers side by side
+
+pytestmark = pytest.mark.torch
+NAMES = ("first", "second", "third")
+
+
+def _agree(name, args, options, grads=(0,), seed=0):
+    """Our pair and PyTorch's autograd give the same, under the same random dy."""
+    dy = lambda y: np.random.default_rng(seed).normal(size=np.shape(y))  # noqa: E731
+    y, cache = getattr(ops, f"{name}_forward")(*args, **options)
+    upstream = dy(y)
+    gradients = getattr(ops, f"{name}_backward")(upstream if upstream.ndim else float(upstream), cache)
+    theirs, their_gradients = torch_results(name, args, options, grads, lambda y: np.asarray(dy(y)))
+    assert_same(y, theirs, what="y:")
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    assert_all_same(gradients, their_gradients, NAMES[: len(grads)])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.name in REFERENCE], ids=str)
+def test_every_case_of_the_table_is_pytorchs(case):
+    args, options = case.build(seed=5)
+    y, cache = case.forward(*args, **options)
+    theirs, their_gradients = torch_results(case, args, options, case.grads, lambda y: np.asarray(case.upstream(y)))
+    assert_same(y, theirs, what="y:")
+    assert_all_same(case.backward(case.upstream(y), cache), their_gradients, map(case.argument_name, case.grads))
+
+
+@given(case=conv_cases())
+def test_conv2d(case):
+    _agree("conv2d", case.arrays(), case.options, grads=(0, 1, 2), seed=case.seed)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@given(case=conv_cases())
+def test_conv2d_same_at_stride_one_is_pytorchs_own_same(case):
+    x, w, b = case.arrays()
+    y, _ = ops.conv2d_forward(x, w, b, padding="same", dilation=case.dilation, groups=case.groups)
+    tensors = (torch.tensor(a) for a in (x, w, b))
+    theirs = torch.nn.functional.conv2d(*tensors, padding="same", dilation=case.dilation, groups=case.groups)
+    assert_same(y, theirs.numpy())
+
+
+@given(case=pool_cases(half=True))
+def test_max_and_min_pools_with_ceil_mode_and_dilation(case):
+    options = case.options | {"dilation": case.dilation, "ceil_mode": case.ceil_mode}
+    for name in ("max_pool2d", "min_pool2d"):
+        _agree(name, (case.spaced(),), options, seed=case.seed)
+
+
+@given(case=pool_cases())
+def test_max_pool_with_borders_pytorch_pads_by_hand(case):
+    _agree("max_pool2d", (case.spaced(),), case.options | {"dilation": case.dilation}, seed=case.seed)
+
+
+@given(case=pool_cases(dilated=False, half=True))
+def test_average_pool_with_every_divisor(case):
+    for count_include_pad in (False, True):
+        options = case.options | {"ceil_mode": case.ceil_mode, "count_include_pad": count_include_pad}
+        _agree("avg_pool2d", (case.image(),), options, seed=case.seed)
+
+
+@given(shape=score_shapes(), seed=seeds)
+def test_softmax_and_the_losses(shape, seed):
+    rng = np.random.default_rng(seed)
+    z, labels = 3 * rng.normal(size=shape), rng.integers(0, shape[1], size=(shape[0], *shape[2:]))
+    p = ops.softmax_forward(z)[0]
+    soft = ops.softmax_forward(rng.normal(size=shape))[0]
+    for name in ("softmax", "log_softmax", "relu"):
+        _agree(name, (z,), {}, seed=seed)
+    for t in (labels, soft):
+        _agree("cross_entropy", (z, t), {}, seed=seed)
+        _agree("categorical_crossentropy", (p, t), {}, seed=seed)
+    _agree("mse", (z, rng.normal(size=shape)), {}, seed=seed)
+
+
+def test_the_extremes_are_pytorchs():
+    z = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]])
+    for name in ("softmax", "log_softmax"):
+        _agree(name, (z,), {})
+    _agree("cross_entropy", (z, np.array([1, 2])), {})
+
+
+def test_nan_and_infinities_in_a_max_pool_are_pytorchs():
+    x = np.array([[1, np.nan, -np.inf, -np.inf], [2, 3, -np.inf, -np.inf], [np.inf, 0, 5, 5], [1, np.inf, 5, 5]])
+    y, _ = ops.max_pool2d_forward(x[None, None], 2)
+    theirs = torch.nn.functional.max_pool2d(torch.tensor(x)[None, None], 2)
+    assert_same(y, theirs.numpy())
+    _agree("max_pool2d", (x[None, None],), {"kernel_size": 2})

@@ -1,0 +1,167 @@
+"""The gradient check: right gradients pass, every kind of wrong one fails, and the message names the place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import seeds
+
+from tinycnn import ops
+from tinycnn.verify import check_gradient, complex_step
+
+RNG = np.random.default_rng(0)
+X, W = RNG.normal(size=(3, 4)), RNG.normal(size=(2, 4))
+DY = RNG.normal(size=(3, 2))
+
+
+def _linear(spoil=lambda dx, dw: (dx, dw)):
+    """A linear map under a random dy, with its gradients spoilt."""
+
+    def f(x, w):
+        y, cache = ops.linear_forward(x, w, None)
+        dx, dw, _ = ops.linear_backward(DY, cache)
+        return (y * DY).sum(), spoil(dx, dw)
+
+    return f
+
+
+def _one_off(dx, dw):
+    dw = dw.copy()
+    dw[1, 2] += 1e-9
+    return dx, dw
+
+
+WRONG = {
+    "its sign": lambda dx, dw: (dx, -dw),
+    "a factor": lambda dx, dw: (dx, 2 * dw),
+    "a factor near 1": lambda dx, dw: (dx, dw * (1 + 1e-9)),
+    "one entry": _one_off,
+    "two entries swapped": lambda dx, dw: (dx, dw[:, [1, 0, 2, 3]]),
+    "zeros": lambda dx, dw: (dx, 0 * dw),
+    "a mean for a sum": lambda dx, dw: (dx, dw / 3),
+    "a NaN": lambda dx, dw: (dx, np.where(dw == dw[0, 0], np.nan, dw)),
+    "an infinity": lambda dx, dw: (dx, np.where(dw == dw[0, 0], np.inf, dw)),
+}
+
+
+@pytest.mark.parametrize(
+    ("f", "derivative"),
+    [
+        (lambda x: x**3, lambda x: 3 * x**2),
+        (np.exp, np.exp),
+        (np.log, lambda x: 1 / x),
+        (np.sin, np.cos),
+        (lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2),
+    ],
+)
+def test_the_complex_step_is_the_derivative_to_the_last_digits(f, derivative):
+    for x in (0.1, 0.7, 1.3, 20.0):
+        found = complex_step(lambda z: f(z)[0], np.array([x]), np.array([1.0]))
+        assert found == pytest.approx(derivative(x), rel=1e-14)
+
+
+@given(seed=seeds, size=st.integers(1, 6))
+@settings(max_examples=30)
+def test_a_direction_gives_the_gradient_times_it(seed, size):
+    rng = np.random.default_rng(seed)
+    a, x, v = rng.normal(size=(size, size)), rng.normal(size=size), rng.normal(size=size)
+    gradient = (a + a.T) @ x
+    assert complex_step(lambda z: z @ a @ z, x, v) == pytest.approx(gradient @ v, rel=1e-12, abs=1e-12 * abs(a).sum())
+
+
+def test_right_gradients_pass_and_are_reported():
+    report = check_gradient(_linear(), X, W, names=("x", "w"))
+    assert report.passed
+    assert report.worst_error < 1e-14
+    assert [check.name for check in report.checks] == ["x", "w"]
+    assert [check.checked for check in report.checks] == [3 + X.size, 3 + W.size]
+    assert str(report).count("ok") == 2
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_gradient_fails_and_only_its_own_array(wrong):
+    report = check_gradient(_linear(WRONG[wrong]), X, W, names=("x", "w"))
+    assert not report.passed
+    right, spoilt = report.checks
+    assert right.passed
+    assert not spoilt.passed
+    assert not report.worst_error <= 1e-12  # a NaN too
+    assert "w: worst relative error" in str(report)
+    assert "WRONG at" in str(report)
+    assert "x:" in str(report).splitlines()[0]
+    assert str(report).splitlines()[0].endswith("ok")
+
+
+def test_one_wrong_entry_is_named_with_its_place_and_both_values():
+    def spoil(dx, dw):
+        dw = dw.copy()
+        dw[1, 2] = 100.0
+        return dx, dw
+
+    spoilt = check_gradient(_linear(spoil), X, W).checks[1]
+    true = (DY.T @ X)[1, 2]
+    assert spoilt.where == f"[1, 2]: 100, not {true:.6g}" or spoilt.where.startswith("random direction")
+    assert spoilt.worst_error > 0.5
+    assert f"WRONG at [1, 2]: 100, not {true:.6g}" in str(check_gradient(_linear(spoil), X, W, directions=0))
+
+
+def test_a_function_that_drops_imaginary_parts_fails_rather_than_passes():
+    report = check_gradient(lambda x: ((x.real**2).sum(), [2 * x]), X)
+    assert not report.passed
+
+
+@pytest.mark.parametrize("spoil", [lambda dy: -dy, lambda dy: dy[..., ::-1], lambda dy: dy * 1.001])
+def test_ops_given_another_upstream_gradient_fail(spoil):
+    """A random, signed dy: an upstream gradient of ones would hide that it is flipped."""
+    x, w, b = RNG.normal(size=(2, 2, 4, 5)), RNG.normal(size=(3, 2, 2, 2)), RNG.normal(size=3)
+    dy = RNG.normal(size=(2, 3, 3, 4))
+
+    def f(*arrays):
+        y, cache = ops.conv2d_forward(*arrays)
+        return (y * dy).sum(), ops.conv2d_backward(spoil(dy), cache)
+
+    report = check_gradient(f, x, w, b)
+    assert not report.checks[0].passed
+    assert not report.checks[1].passed
+
+
+def test_many_entries_are_sampled_and_a_large_error_anywhere_is_still_seen():
+    x = RNG.normal(size=1000)
+    right = lambda x: ((x * x).sum(), [2 * x])  # noqa: E731
+    assert check_gradient(right, x).checks[0].checked == 3 + 64
+    assert check_gradient(right, x, entries=5, directions=1).checks[0].checked == 6
+    for place in (0, 499, 999):
+        wrong = lambda x, place=place: ((x * x).sum(), [np.where(np.arange(1000) == place, -2 * x, 2 * x)])  # noqa: E731
+        assert not check_gradient(wrong, x).passed
+
+
+def test_an_array_without_a_gradient_is_passed_over():
+    report = check_gradient(lambda x, w: ((x * x).sum() + w.sum(), [2 * x, None]), X, W)
+    assert [check.name for check in report.checks] == ["array 0"]
+    assert check_gradient(lambda x: ((x * x).sum(), [2 * x]), np.ones((0, 3))).checks == ()
+
+
+def test_a_gradient_that_is_zero_everywhere_is_checked_too():
+    assert check_gradient(lambda x: ((0 * x).sum(), [0 * x]), X).passed
+    assert not check_gradient(lambda x: ((0 * x).sum(), [0 * x + 1e-3]), X).passed
+
+
+def test_the_tolerance_can_be_stated():
+    spoil = lambda dx, dw: (dx, dw * (1 + 1e-9))  # noqa: E731
+    assert check_gradient(_linear(spoil), X, W, tolerance=1e-8).passed
+    assert not check_gradient(_linear(spoil), X, W, tolerance=1e-10).passed
+
+
+def test_what_cannot_be_checked_is_refused_in_words():
+    with pytest.raises(TypeError, match=r"w must be float64 for a gradient check, got float32: use \.astype"):
+        check_gradient(_linear(), X, W.astype(np.float32), names=("x", "w"))
+    with pytest.raises(ValueError, match="f returned 1 gradients for 2 arrays"):
+        check_gradient(lambda x, w: (0.0, [x]), X, W)
+    with pytest.raises(ValueError, match=r"gradient of array 0 has shape \(4, 3\), but array 0 has \(3, 4\)"):
+        check_gradient(lambda x: (x.sum(), [x.T]), X)
+
+
+def test_the_same_seed_gives_the_same_report():
+    assert str(check_gradient(_linear(_one_off), X, W, seed=5)) == str(check_gradient(_linear(_one_off), X, W, seed=5))

@@ -1,0 +1,99 @@
+"""The same ops in PyTorch, software nobody here wrote. Borders are worked out here, not by the code under test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from op_cases import OpCase
+from strategies import same_sides
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return tuple(value) if isinstance(value, tuple) else (value, value)
+
+
+def sides(shape: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) from any spelling of padding."""
+    if padding == "same":
+        axes = zip(shape[2:], _pair(kernel_size), _pair(stride), _pair(dilation), strict=True)
+        return tuple(side for axis in axes for side in same_sides(*axis))
+    p = _pair(0 if padding == "valid" else padding)
+    return p if len(p) == 4 else (p[0], p[0], p[1], p[1])
+
+
+def _bordered(x, kernel_size, stride, padding, dilation, value=0.0):
+    top, bottom, left, right = sides(x.shape, kernel_size, stride, padding, dilation)
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def conv2d(x, w, b, stride=1, padding=0, dilation=1, groups=1, flip=False):
+    x = _bordered(x, tuple(w.shape[2:]), stride, padding, dilation)
+    return F.conv2d(x, w.flip(2, 3) if flip else w, b, stride=stride, dilation=dilation, groups=groups)
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    stride = kernel_size if stride is None else stride
+    if padding in ("same", "valid") or len(_pair(padding)) == 4 or not ceil_mode:
+        x, padding = _bordered(x, kernel_size, stride, padding, dilation, -np.inf), 0
+    return F.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def min_pool2d(x, *args, **options):
+    return -max_pool2d(-x, *args, **options)
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=False):
+    stride = kernel_size if stride is None else stride
+    if not (padding in ("same", "valid") or len(_pair(padding)) == 4):
+        return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    border = lambda a: _bordered(a, kernel_size, stride, padding, 1)  # noqa: E731
+    total = F.avg_pool2d(border(x), kernel_size, stride, 0, ceil_mode, False)
+    return total if count_include_pad else total / F.avg_pool2d(border(torch.ones_like(x)), kernel_size, stride, 0)
+
+
+def pad2d(x, padding, value=0.0):
+    return _bordered(x, 1, 1, padding, 1, value)
+
+
+def cross_entropy(z, t):
+    return F.cross_entropy(z, t)
+
+
+def categorical_crossentropy(p, t):
+    return F.nll_loss(p.log(), t) if t.dtype == torch.int64 else -(t * p.log()).sum() / (p.numel() / p.shape[1])
+
+
+REFERENCE: dict[str, Callable[..., Any]] = {
+    "conv2d": conv2d,
+    "max_pool2d": max_pool2d,
+    "min_pool2d": min_pool2d,
+    "avg_pool2d": avg_pool2d,
+    "global_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1),
+    "linear": F.linear,
+    "relu": F.relu,
+    "softmax": lambda z: F.softmax(z, 1),
+    "log_softmax": lambda z: F.log_softmax(z, 1),
+    "flatten": lambda x: x.flatten(1),
+    "pad2d": pad2d,
+    "cross_entropy": cross_entropy,
+    "categorical_crossentropy": categorical_crossentropy,
+    "mse": F.mse_loss,
+}
+
+
+def torch_results(case: OpCase | str, args: Any, options: Any, grads: Any, dy: Any) -> tuple[Any, list[Any]]:
+    """y, and the gradients of the arguments at the positions `grads` under dy(y), as NumPy arrays."""
+    function = REFERENCE[case if isinstance(case, str) else case.name]
+    tensors = [torch.tensor(a) if isinstance(a, np.ndarray) else a for a in args]
+    wanted = [p for p in grads if args[p] is not None]
+    for p in wanted:
+        tensors[p].requires_grad_(True)
+    y = function(*tensors, **options)
+    y.backward(torch.tensor(dy(y.detach().numpy())))
+    return y.detach().numpy(), [tensors[p].grad.numpy() if p in wanted else None for p in grads]
