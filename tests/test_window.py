@@ -12,7 +12,8 @@ from strategies import pool_cases
 
 from tinycnn.errors import ShapeError
 from tinycnn.formula import formulas
-from tinycnn.ops.window import output_size, place_window, size_sum
+from tinycnn.ops import conv2d_forward
+from tinycnn.ops.window import output_size, place_pool, place_window, size_sum
 
 small = st.integers(1, 4)
 
@@ -120,13 +121,18 @@ def test_a_kernel_that_does_not_fit_shows_the_sum_with_the_numbers_in():
     )
 
 
-def test_a_window_that_would_see_border_alone_is_refused():
+def test_a_pool_that_would_see_border_alone_is_refused():
     with pytest.raises(ShapeError, match=r"padding 3 and 0 on a 5×5 input: window 0 would see border alone.*padding"):
-        place_window(5, 5, 2, padding=(3, 0, 0, 0))
+        place_pool(5, 5, 2, padding=(3, 0, 0, 0))
     with pytest.raises(ShapeError, match=r"kernel 1×1 with padding 0 and 2.*window 5 would see border alone"):
-        place_window(5, 5, 1, padding=(0, 0, 0, 2))
+        place_pool(5, 5, 1, padding=(0, 0, 0, 2))
     with pytest.raises(ShapeError, match=r"window 1 would see border alone.*or a smaller dilation"):
-        place_window(2, 2, 2, dilation=3, padding=2)  # a tap on either side, none in the image
+        place_pool(2, 2, 2, stride=1, dilation=3, padding=2)  # a tap on either side, none in the image
+
+
+def test_a_convolution_over_border_alone_gives_the_bias():
+    y, _ = conv2d_forward(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)), np.array([0.5]), padding=(1, 0, 0, 0))
+    np.testing.assert_array_equal(y[0, 0], [[0.5, 0.5], [1.5, 1.5], [1.5, 1.5]])
 
 
 def test_size_sum_writes_the_formula_with_its_numbers():

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_image
 from tinycnn.layers.window import size_text
 from tinycnn.ops.checks import pair
-from tinycnn.ops.window import Window, place_window
+from tinycnn.ops.window import Window, place_pool, place_window
 
 
 class _Pool2D(Layer):
@@ -33,7 +33,7 @@ class _Pool2D(Layer):
 
     def _window(self, input_shape: Shape) -> Window:
         _, H, W = input_shape
-        return place_window(H, W, **{k: v for k, v in self.config().items() if k in self.window_options})
+        return place_pool(H, W, **{k: v for k, v in self.config().items() if k in self.window_options})
 
 
 class MaxPool2D(_Pool2D):

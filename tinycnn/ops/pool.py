@@ -12,12 +12,12 @@ import numpy as np
 
 from tinycnn.formula import formula
 from tinycnn.ops.checks import Array, floating, upstream
-from tinycnn.ops.window import Window, place_window, window_names
+from tinycnn.ops.window import Window, place_pool, window_names
 
 
 def _place(x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Window:
     H, W = x.shape[2:]
-    return place_window(H, W, kernel_size, kernel_size if stride is None else stride, padding, dilation, ceil_mode)
+    return place_pool(H, W, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @formula(

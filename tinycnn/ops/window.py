@@ -104,7 +104,7 @@ def place_window(
     `padding="same"` makes OH = ⌈H/s⌉, with the odd row or column at the bottom or right. `ceil_mode` rounds the size
     up, as long as the last window still begins in the image or in the border above and left of it.
 
-    Raises ShapeError if the kernel is larger than the padded image, or if a window would see border alone.
+    Raises ShapeError if the kernel is larger than the padded image.
     """
     KH, KW = pair(kernel_size, "kernel_size")
     (sv, sh), (dv, dh) = pair(stride, "stride"), pair(dilation, "dilation")
@@ -115,6 +115,31 @@ def place_window(
     OH, over_v = _places("OH", H, KH, sv, top, bottom, dv, ceil_mode, f"kernel {KH}×{KW}", f"{H}×{W}")
     OW, over_h = _places("OW", W, KW, sh, left, right, dh, ceil_mode, f"kernel {KH}×{KW}", f"{H}×{W}")
     return Window(H, W, KH, KW, sv, sh, dv, dh, top, bottom, left, right, OH, OW, over_v, over_h)
+
+
+def place_pool(
+    H: int, W: int, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Window:
+    """Lay a pooling window out: as `place_window`, side by side without a stride, and never over border alone.
+
+    A convolution over border alone gives the bias; a pool has nothing there to choose from, or to take the mean of.
+
+    Raises ShapeError if the kernel is larger than the padded image, or if a window would see border alone.
+    """
+    w = place_window(H, W, kernel_size, kernel_size if stride is None else stride, padding, dilation, ceil_mode)
+    _refuse_border_alone(w, H, w.OH, w.sv, w.KH, w.dv, w.top, w.bottom)
+    _refuse_border_alone(w, W, w.OW, w.sh, w.KW, w.dh, w.left, w.right)
+    return w
+
+
+def _refuse_border_alone(w: Window, H: int, OH: int, s: int, KH: int, d: int, before: int, after: int) -> None:
+    places = np.arange(OH)[:, None] * s + np.arange(KH) * d - before
+    empty = np.flatnonzero(~((places >= 0) & (places < H)).any(axis=1))
+    if empty.size:
+        raise ShapeError(
+            f"kernel {w.KH}×{w.KW} with padding {before} and {after} on a {w.H}×{w.W} input: window {empty[0]} would "
+            f"see border alone. Use a padding smaller than the kernel{', or a smaller dilation' if d > 1 else ''}."
+        )
 
 
 def _same(H: int, KH: int, s: int, d: int) -> tuple[int, int]:
@@ -138,13 +163,6 @@ def _places(
         raise ShapeError(
             f"{kernel}{f' at dilation {d}' if d > 1 else ''} is larger than its {image} input{border}.\n"
             f"  {name} = ⌊({name[1]} + pads − {reach})/s⌋ + 1 = {size_sum(H, KH, s, pads, d, size)}"
-        )
-    starts = np.arange(size)[:, None] * s + np.arange(KH) * d - before
-    empty = np.flatnonzero(~((starts >= 0) & (starts < H)).any(axis=1))
-    if empty.size:
-        raise ShapeError(
-            f"{kernel} with padding {before} and {after} on a {image} input: window {empty[0]} would see border alone. "
-            f"Use a padding smaller than the kernel{', or a smaller dilation' if d > 1 else ''}."
         )
     return size, max((size - 1) * s + d * (KH - 1) + 1 - H - pads, 0)
 
