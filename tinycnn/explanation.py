@@ -30,12 +30,16 @@ class Explanation:
                 *("  " + line for line in self.formula.splitlines()),
                 "  = " + self.cell.text(numbers=False),
                 "  = " + self.cell.text(numbers=True),
-                f"  = {show_number(self.cell.value)}    the layer's own value: {show_number(self.value)}",
+                f"  = {_plain(self.cell.value)}    the layer's own value: {_plain(self.value)}",
             ]
         )
 
     def __repr__(self) -> str:
         return f"<explanation of {self.title.splitlines()[0]}>"
+
+
+def _plain(value: float) -> str:
+    return show_number(value).strip("()")
 
 
 def explain(model: Sequential, x: Array, layer: str, index: tuple[int, ...]) -> Explanation:
@@ -74,8 +78,6 @@ def _explain(model: Sequential, x: Array, layer: str, index: tuple[int, ...]) ->
     bound = inspect.signature(forward).bind(*args, **options)
     bound.apply_defaults()
     entry = forward.formula
-    if len(entry.statements[-1].places) != y.ndim:
-        raise ValueError(f"{chosen.label} works on each number by itself: {entry.text}")
     cell = entry.terms((0, *index), **bound.arguments)
     return Explanation(f"{chosen.label}: output {list(index)}", entry.text, cell, float(y[(0, *index)]))
 
