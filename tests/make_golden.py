@@ -27,6 +27,17 @@ RECORDED = {  # which cases PyTorch's answers are recorded for: one of each kind
     "cross_entropy": ("labels", "one_hot", "pixels"),
     "categorical_crossentropy": ("labels", "pixels"),
     "mse": ("images",),
+    "leaky_relu": ("steep",),
+    "elu": ("alpha",),
+    "sigmoid": ("rows",),
+    "tanh": ("rows",),
+    "batch_norm": ("images", "eval_images"),
+    "layer_norm": ("rows",),
+    "group_norm": ("rows",),
+    "upsample_bilinear2d": ("odd", "corners_odd"),
+    "max_unpool2d": ("odd",),
+    "conv_transpose2d": ("output_padding",),
+    "conv1d": ("groups_flip",),
 }
 
 

@@ -88,3 +88,9 @@ def gradient_report(
 
     names = [f"argument {p}" for p in present]
     return check_gradient(value_and_gradients, *(args[p] for p in present), names=names, seed=seed, **about)
+
+
+def assert_gradients(forward: Callable, backward: Callable, *args: Any, positions: Any = (0,), **options: Any) -> None:
+    """The gradients of a pair pass the complex step at 1e-12."""
+    report = gradient_report(forward, backward, args, options, positions)
+    assert report.passed, f"\n{report}"

@@ -135,3 +135,11 @@ def score_shapes(draw: Any, most: int = 5) -> tuple[int, ...]:
     """(N, K) or (N, K, H, W): scores of K classes a row or a pixel."""
     pixels = draw(st.one_of(st.just(()), st.tuples(st.integers(1, 3), st.integers(1, 3))))
     return (draw(st.integers(1, 3)), draw(st.integers(2, most)), *pixels)
+
+
+@st.composite
+def norm_shapes(draw: Any) -> tuple[int, ...]:
+    """(N, C) or (N, C, H, W) with at least three numbers a channel: of two, hardly a gradient is left."""
+    pixels = draw(st.one_of(st.just(()), st.tuples(st.integers(1, 3), st.integers(1, 3))))
+    N = -(-3 // int(np.prod(pixels, dtype=int))) + draw(st.integers(0, 2))
+    return (N, draw(st.integers(1, 4)), *pixels)

@@ -169,6 +169,24 @@ def test_an_index_of_two_ranges_is_refused_with_both():
         _test("y = a + b", shapes="a (...), b (...) -> y (...)").evaluate(a=np.ones((2, 2)), b=np.ones((2, 3)))
 
 
+def test_an_array_may_be_called_like_a_reduction():
+    x, mean = np.arange(6.0).reshape(2, 3), np.array([10.0, 20.0, 30.0])
+    shapes = "x (N,C), mean (C) -> y (C)"
+    assert _test("y[c] = mean[n](x[n,c]) + mean[c]", shapes=shapes).evaluate(x=x, mean=mean).tolist() == [11.5, 22.5, 33.5]
+
+
+def test_a_result_may_be_a_part_of_what_is_read():
+    part = _test("a[n,c] = y[n,c]", shapes="y (N,C) -> a (N,CA)")
+    assert part.evaluate(y=np.arange(6.0).reshape(2, 3), CA=2).tolist() == [[0, 1], [3, 4]]
+
+
+def test_a_reduction_over_an_index_of_the_result_is_refused():
+    with pytest.raises(FormulaError, match=r"sum\[c\] runs over an index that y already has; use another letter"):
+        _test("y[n,c] = x[n,c] / sum[c](x[n,c])", shapes="x (N,C) -> y (N,C)").evaluate(x=np.ones((2, 3)))
+    with pytest.raises(FormulaError, match=r"mean\[\.\.\.\] runs over an index that y already has"):
+        _test("y[n,...] = x[n,...] - mean[...](x[n,...])", shapes="x (N,...) -> y (N,...)").evaluate(x=np.ones((2, 3)))
+
+
 def test_shapes_that_only_hold_as_many_numbers_are_refused():
     with pytest.raises(FormulaError, match=r"`\.\.\.` is \(2, 3\), but b has shape \(3, 2\)"):
         _test("y = a + b", shapes="a (...), b (...) -> y (...)").evaluate(a=np.ones((2, 3)), b=np.ones((3, 2)))

@@ -69,6 +69,37 @@ def categorical_crossentropy(p, t):
     return F.nll_loss(p.log(), t) if t.dtype == torch.int64 else -(t * p.log()).sum() / (p.numel() / p.shape[1])
 
 
+def batch_norm(x, gamma, beta, mean=None, var=None, eps=1e-5):
+    return F.batch_norm(x, mean, var, gamma, beta, training=mean is None, eps=eps)
+
+
+def conv_transpose2d(x, w, b, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    if padding == "same" or (isinstance(padding, tuple) and len(padding) == 4):  # cut the border off by hand
+        y = F.conv_transpose2d(x, w, None, stride, 0, 0, groups, dilation)
+        OH, OW = (h * s for h, s in zip(x.shape[2:], _pair(stride), strict=True))
+        top, bottom, left, right = sides((*x.shape[:2], OH, OW), tuple(w.shape[2:]), stride, padding, dilation)
+        if padding != "same":
+            OH, OW = y.shape[2] - top - bottom, y.shape[3] - left - right
+        y = F.pad(y, (0, max(left + OW - y.shape[3], 0), 0, max(top + OH - y.shape[2], 0)))  # no stamp reaches there
+        return y[:, :, top : top + OH, left : left + OW] + (0 if b is None else b[:, None, None])
+    return F.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation)
+
+
+def conv1d(x, w, b, stride=1, padding=0, dilation=1, groups=1, flip=False):
+    padding = padding if isinstance(padding, str) else (0, 0, *_pair(padding))
+    x = _bordered(x[:, :, None], (1, w.shape[2]), (1, stride), padding, (1, dilation))[:, :, 0]
+    return F.conv1d(x, w.flip(2) if flip else w, b, stride=stride, dilation=dilation, groups=groups)
+
+
+def max_unpool2d(x, indices, output_size):
+    kernel_size = [o - h + 1 for o, h in zip(output_size, x.shape[2:], strict=True)]  # only to pass its check of sizes
+    return F.max_unpool2d(x, indices, kernel_size, stride=1, output_size=output_size)
+
+
+def _resized(mode, **options):
+    return lambda x, scale, **more: F.interpolate(x, scale_factor=_pair(scale), mode=mode, **options, **more)
+
+
 REFERENCE: dict[str, Callable[..., Any]] = {
     "conv2d": conv2d,
     "max_pool2d": max_pool2d,
@@ -84,6 +115,21 @@ REFERENCE: dict[str, Callable[..., Any]] = {
     "cross_entropy": cross_entropy,
     "categorical_crossentropy": categorical_crossentropy,
     "mse": F.mse_loss,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "batch_norm": batch_norm,
+    "layer_norm": lambda x, gamma, beta, eps=1e-5: F.layer_norm(x, x.shape[1:], gamma, beta, eps),
+    "group_norm": lambda x, groups, gamma, beta, eps=1e-5: F.group_norm(x, groups, gamma, beta, eps),
+    "dropout": lambda x, mask, drop_prob: x * mask / (1 - drop_prob),
+    "upsample_nearest2d": _resized("nearest"),
+    "upsample_bilinear2d": _resized("bilinear"),
+    "max_unpool2d": max_unpool2d,
+    "conv_transpose2d": conv_transpose2d,
+    "conv1d": conv1d,
+    "reshape": lambda x, shape: x.reshape(len(x), *shape),
+    "concat": lambda a, b: torch.cat([a, b], dim=1),
 }
 
 

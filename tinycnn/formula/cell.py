@@ -143,21 +143,23 @@ def locate(
     rest: tuple[int, ...] = (),
 ) -> dict[str, int] | None:  # fmt: skip
     """The value of each index at which `places` is this cell; None where no value gives it."""
+    fixed: dict[str, int] = {}
     if places and is_rest(places[-1]):
-        named, others = index[: len(places) - 1], index[len(places) - 1 :]
+        places = places[:-1]
+        index, others = index[: len(places)], index[len(places) :]
         if len(others) != len(rest) or not all(0 <= i < size for i, size in zip(others, rest, strict=True)):
             return None
-        index = (*named, int(np.ravel_multi_index(others, rest)))
+        fixed = {REST: int(np.ravel_multi_index(others, rest))}
     if len(index) != len(places):
         return None
     if all(map(index_name, places)):
         at = dict(zip(map(index_name, places), index, strict=True))
-        return at if all(0 <= i < sizes[name] for name, i in at.items()) else None
+        return at | fixed if all(0 <= i < sizes[name] for name, i in at.items()) else None
     open_indices = [name for name in sizes if any(name == getattr(n, "id", "") for p in places for n in ast.walk(p))]
     for values in itertools.product(*(range(sizes[name]) for name in open_indices)):
         at = dict(zip(open_indices, values, strict=True))
         if all(expand_cell(p, names, at, sizes).value == i for p, i in zip(places, index, strict=True)):
-            return at
+            return at | fixed
     return None
 
 

@@ -197,19 +197,22 @@ class Formula:
             found.add(int(np.prod(shape[axis:])) if index == REST else shape[axis])
         if len(found) > 1:
             raise FormulaError(f"{self.name}: index {index} would run over {sorted(found)} at once")
-        if found:
-            return found.pop()
         alone = [axis for axis, place in enumerate(nest.places) if index_name(place) == index]
         if alone and target in names:
             shape = np.shape(names[target])
-            return int(np.prod(shape[alone[0] :])) if index == REST else shape[alone[0]]
+            found.add(int(np.prod(shape[alone[0] :])) if index == REST else shape[alone[0]])
+        if found:
+            return min(found)  # a result may be a part of what is read: da[n,c] = dy[n,c], of a concatenation
         size = INDEX_SIZES.get(index)
         if size not in names:
             raise FormulaError(f"{self.name}: nothing tells how far index {index} runs")
         return int(names[size])
 
     def _rest_of(self, nest: LoopNest, names: dict[str, Any]) -> tuple[int, ...]:
-        return self._rest(names) if any(map(is_rest, nest.places)) else ()
+        if not (nest.places and is_rest(nest.places[-1])):
+            return ()
+        made = names.get(nest.target)  # a result that `given` shaped (reshape) has axes of its own
+        return self._rest(names) if made is None else np.shape(made)[len(nest.places) - 1 :]
 
     def _shape_of(self, nest: LoopNest, names: dict[str, Any]) -> tuple[int, ...]:
         """A result's shape: as declared, else that of what it is the gradient of, else the range of its indices."""

@@ -6,13 +6,22 @@ Nothing is clever here, and that is the point: the loops are the formula, so wha
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tinycnn.formula.notation import REST
-from tinycnn.formula.parse import FUNCTIONS, Statement, free_indices, index_name, is_rest, reduction, subscripts
+from tinycnn.formula.parse import (
+    FUNCTIONS,
+    FormulaError,
+    Statement,
+    free_indices,
+    index_name,
+    is_rest,
+    reduction,
+    subscripts,
+)
 
 _INDENT = "    "
 
@@ -89,6 +98,7 @@ class LoopNest:
         self.scatter = statement.scatter
         self.target = statement.target
         outer = macros.free(*self.places, self.expr) if self.scatter else macros.free(*self.places)
+        self.outer = frozenset(outer)
         self.temporaries = 0
         self.used: set[str] = set()
         self.indices: dict[str, None] = dict.fromkeys(outer)
@@ -108,22 +118,22 @@ class LoopNest:
     def axes_of(self, index: str) -> list[tuple[str, int]]:
         """Where an index stands alone: (symbol, axis) for each array that tells how far it runs."""
         found = []
-        exprs = [self.expr, *(expr for names, expr in self.macros.tuples if self._uses(names))]
-        for node in (n for expr in exprs for n in ast.walk(expr)):
-            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.used:
-                places = [index_name(p) for p in subscripts(node)]
-                found += [(node.value.id, axis) for axis, name in enumerate(places) if name == index]
+        for symbol, places in self._cells():
+            found += [(symbol, axis) for axis, place in enumerate(places) if index_name(place) == index]
         return found
 
     def reads(self) -> dict[str, int | None]:
         """The arrays that are read, and how many axes stand before `...` (None where there is no `...`)."""
-        found: dict[str, int | None] = {}
+        return {symbol: len(places) - 1 if is_rest(places[-1]) else None for symbol, places in self._cells()}
+
+    def _cells(self) -> Iterator[tuple[str, tuple[ast.expr, ...]]]:
+        """Every array cell that is read, as (symbol, index expressions); the head of a reduction is none."""
         exprs = [self.expr, *(expr for names, expr in self.macros.tuples if self._uses(names))]
-        for node in (n for expr in exprs for n in ast.walk(expr)):
-            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in self.used:
-                places = subscripts(node)
-                found[node.value.id] = len(places) - 1 if is_rest(places[-1]) else None
-        return found
+        nodes = [node for expr in exprs for node in ast.walk(expr)]
+        heads = {id(node.func) for node in nodes if isinstance(node, ast.Call)}  # mean[n](…), beside an array mean[n]
+        for node in nodes:
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and id(node) not in heads:
+                yield node.value.id, subscripts(node)
 
     def _signature(self) -> str:
         arguments = ["out", *sorted(self.used), *(f"size_{i}" for i in self.indices)]
@@ -177,6 +187,9 @@ class LoopNest:
         return ast.unparse(node)
 
     def _reduce(self, kind: str, indices, body: ast.expr, lines: list[str], depth: int) -> str:
+        if taken := set(indices) & self.outer:
+            shown = ", ".join("..." if i == REST else i for i in sorted(taken))
+            raise FormulaError(f"{kind}[{shown}] runs over an index that {self.target} already has; use another letter")
         self.temporaries += 1
         total = f"{kind}_{self.temporaries}"
         self.indices.update(dict.fromkeys(indices))

@@ -15,23 +15,29 @@ INDEX_SIZES = {
     "v": "OW",  # output pixel, column
     "r": "H",  # input pixel, row
     "q": "W",  # input pixel, column
+    "g": "groups",  # group of channels
+    "e": "CG",  # channel within its group
 }
 
 REST = "_rest"  # what `...` becomes inside: the axes that are not named, taken as one
 
 LATEX_SYMBOLS = {
     "xp": r"x^{\mathrm{p}}",
+    "yp": r"y^{\mathrm{p}}",
+    "xhat": r"\hat{x}",
     "sv": "s_v",
     "sh": "s_h",
     "dv": "d_v",
     "dh": "d_h",
     "c0": "c_0",
+    "f0": "f_0",
     "ti": "t_i",
     "tj": "t_j",
     "lr": r"\eta",
     "momentum": r"\mu",
     "beta1": r"\beta_1",
     "beta2": r"\beta_2",
+    "alpha": r"\alpha",
     "gamma": r"\gamma",
     "beta": r"\beta",
     "eps": r"\varepsilon",

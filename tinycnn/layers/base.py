@@ -43,9 +43,11 @@ class Layer:
         self.grads: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
         self.dtype = np.dtype(np.float32)
-        self.wanted_shape = None if input_shape is None else tuple(int(s) for s in input_shape)
+        self.wanted_shape = None if input_shape is None else check_shape(input_shape)
+        self.planned: Shape | None = None  # the input's shape while a network's shapes are worked out
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
+        self.cache: Any = None  # of the last forward's op
         self._undo: Callable[[Array], Any] | None = None
 
     # ------------------------------------------------------- what a subclass states
@@ -57,6 +59,13 @@ class Layer:
     def weights(self, input_shape: Shape) -> dict[str, tuple[Shape, Initialiser]]:
         """The shape of each weight, and how it begins."""
         return {}
+
+    def buffer_shapes(self, input_shape: Shape) -> dict[str, tuple[Shape, Initialiser]]:
+        """The shape of each array that is remembered but not learned, and how it begins."""
+        return {}
+
+    def link(self, before: dict[str, Layer]) -> None:
+        """Find what this layer refers to among the layers before it in its network, by name."""
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Compute y, and remember what the backward pass needs."""
@@ -80,8 +89,10 @@ class Layer:
         """Fix the shapes and draw the weights; without a generator the weights are left for the caller to set."""
         self.output_shape = self.infer(tuple(input_shape))
         self.input_shape = tuple(input_shape)
-        self.params, self.grads = {}, {}
+        self.params, self.grads, self.buffers = {}, {}, {}
         if rng is not None:
+            for name, (shape, initialise) in self.buffer_shapes(self.input_shape).items():
+                self.buffers[name] = initialise(shape, rng).astype(self.dtype)
             for name, (shape, initialise) in self.weights(self.input_shape).items():
                 self.params[name] = initialise(shape, rng).astype(self.dtype)
         return self.output_shape
@@ -95,7 +106,7 @@ class Layer:
         rung = backends.current()
         y, cache = rung(op + "_forward")(*args, **options)
         backward = rung(op + "_backward")
-        self._undo = lambda dy: backward(dy, cache)
+        self.cache, self._undo = cache, lambda dy: backward(dy, cache)
         return y
 
     def undo(self, dy: Array) -> Any:
@@ -125,6 +136,14 @@ class Layer:
     def __repr__(self) -> str:
         words = [f"{k}={v!r}" for k, v in self.config().items()]
         return f"{type(self).__name__}({', '.join(words)})"
+
+
+def check_shape(shape: Any) -> Shape:
+    """The shape of one example, as ints of at least 1; raises ShapeError otherwise."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if not sizes or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) and s >= 1 for s in sizes):
+        raise ShapeError(f"input_shape is (C, H, W) or (features,) of one example, of ints ≥ 1, got {shape!r}")
+    return tuple(int(s) for s in sizes)
 
 
 def check_image(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:

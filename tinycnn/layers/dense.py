@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tinycnn.errors import ShapeError
+from tinycnn.layers.activation import check_activation
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_image
 from tinycnn.layers.initialisers import Initialiser, initialiser
-from tinycnn.layers.window import check_positive
+from tinycnn.layers.window import check_flag, check_positive
 from tinycnn.ops.checks import four_sides
 
 
@@ -32,7 +35,7 @@ class Dense(Layer):
     ):  # fmt: skip
         super().__init__(name, input_shape)
         self.units = check_positive(units, "units")
-        self.activation, self.use_bias = activation, use_bias
+        self.activation, self.use_bias = check_activation(activation), check_flag(use_bias, "use_bias")
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         initialiser(kernel_initializer), initialiser(bias_initializer)
 
@@ -99,11 +102,11 @@ class Pad2D(Layer):
     kind = "pad"
     options = ("padding", "value")
 
-    def __init__(
-        self, padding: Any, value: float = 0.0, input_shape: Shape | None = None, name: str | None = None
-    ):
+    def __init__(self, padding: Any, value: float = 0.0, input_shape: Shape | None = None, name: str | None = None):
         super().__init__(name, input_shape)
-        self.padding, self.value = four_sides(padding), value
+        if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer) or value != value:
+            raise ValueError(f"value must be a number, got {value!r}")
+        self.padding, self.value = four_sides(padding), float(value)
 
     def infer(self, input_shape: Shape) -> Shape:
         """(C, H, W) → (C, top + H + bottom, left + W + right)."""

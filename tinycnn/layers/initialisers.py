@@ -9,6 +9,7 @@ import numpy as np
 
 from tinycnn.formula import formula
 from tinycnn.naming import lookup
+from tinycnn.ops.checks import number
 
 Initialiser = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
@@ -53,6 +54,21 @@ def glorot_std(fan_in: int, fan_out: int) -> float:
     return math.sqrt(2 / (fan_in + fan_out))
 
 
+@formula(
+    "std = sqrt(1 / fan_in)",
+    where="fan_in is how many numbers one output gathers from",
+    shapes="-> std ()",
+    source="LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.6",
+)
+def lecun_std(fan_in: int) -> float:
+    """The spread that keeps a signal's size through linear layers, and those that are nearly so.
+
+    >>> lecun_std(25)
+    0.2
+    """
+    return math.sqrt(1 / fan_in)
+
+
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Normal numbers of He's spread."""
     return rng.normal(0.0, he_std(fans(shape)[0]), shape)
@@ -73,9 +89,37 @@ def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarr
     return _uniform(glorot_std(*fans(shape)), shape, rng)
 
 
+def lecun_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Normal numbers of LeCun's spread."""
+    return rng.normal(0.0, lecun_std(fans(shape)[0]), shape)
+
+
+def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Uniform numbers of LeCun's spread."""
+    return _uniform(lecun_std(fans(shape)[0]), shape, rng)
+
+
+def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Rows at right angles to each other and of length 1 (columns, where there are more rows): no length is changed.
+
+    Σ_c q[f,c]·q[g,c] = [f = g]
+
+    Source: Saxe, McClelland & Ganguli 2014, arXiv:1312.6120.
+    """
+    F, K = shape[0], math.prod(shape[1:])
+    q, r = np.linalg.qr(rng.normal(size=(max(F, K), min(F, K))))
+    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # else QR's choice of signs would favour some directions
+    return (q.T if F < K else q).reshape(shape)
+
+
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Zeros: right for a bias, useless for weights, which would all stay equal."""
     return np.zeros(shape)
+
+
+def ones(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Ones: a scale that changes nothing yet."""
+    return np.ones(shape)
 
 
 def _uniform(std: float, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -83,11 +127,36 @@ def _uniform(std: float, shape: tuple[int, ...], rng: np.random.Generator) -> np
     return rng.uniform(-limit, limit, shape)
 
 
-INITIALISERS: dict[str, Initialiser] = {
-    fn.__name__: fn for fn in (he_normal, he_uniform, glorot_normal, glorot_uniform, zeros)
-}
+def constant(value: float = 0.0) -> Initialiser:
+    """One number everywhere."""
+    return lambda shape, rng: np.full(shape, value)
 
 
-def initialiser(name: str) -> Initialiser:
-    """An initialiser by its name; raises ValueError for a name that is none."""
+def normal(std: float = 0.05) -> Initialiser:
+    """Normal numbers of mean 0 and this standard deviation; 0.05 as in Keras."""
+    return lambda shape, rng: rng.normal(0.0, std, shape)
+
+
+def uniform(limit: float = 0.05) -> Initialiser:
+    """Uniform numbers on ±limit; 0.05 as in Keras."""
+    return lambda shape, rng: rng.uniform(-limit, limit, shape)
+
+
+_PLAIN = (
+    he_normal, he_uniform, glorot_normal, glorot_uniform, lecun_normal, lecun_uniform, orthogonal, zeros, ones,
+)  # fmt: skip
+_WITH_NUMBER: dict[str, Callable[..., Initialiser]] = {fn.__name__: fn for fn in (constant, normal, uniform)}
+INITIALISERS: dict[str, Initialiser] = {fn.__name__: fn for fn in _PLAIN} | {n: f() for n, f in _WITH_NUMBER.items()}
+
+
+def initialiser(name: str | tuple[str, float]) -> Initialiser:
+    """An initialiser by its name, or by name and number: `("constant", 0.1)`, `("normal", 0.02)`, `("uniform", 0.1)`.
+
+    Raises ValueError for a name that is none, or for a number that is not finite.
+
+    >>> initialiser(("constant", 0.5))((2,), np.random.default_rng(0))
+    array([0.5, 0.5])
+    """
+    if isinstance(name, tuple | list) and len(name) == 2:
+        return lookup(_WITH_NUMBER, name[0], "initialiser with a number")(number(name[1], "its number"))
     return lookup(INITIALISERS, name, "initialiser")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_image
-from tinycnn.layers.window import size_text
+from tinycnn.layers.window import check_flag, check_padding, size_text
 from tinycnn.ops.checks import pair
-from tinycnn.ops.window import Window, place_pool, place_window
+from tinycnn.ops.window import Window, place_pool
 
 
 class _Pool2D(Layer):
@@ -53,8 +53,8 @@ class MaxPool2D(_Pool2D):
         super().__init__(name, input_shape)
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.stride = self.kernel_size if stride is None else pair(stride, "stride")
-        self.padding, self.dilation, self.ceil_mode = padding, pair(dilation, "dilation"), ceil_mode
-        place_window(10**6, 10**6, kernel_size, self.stride, padding, dilation)  # a padding that is none, refused here
+        self.padding, self.dilation = check_padding(padding), pair(dilation, "dilation")
+        self.ceil_mode = check_flag(ceil_mode, "ceil_mode")
 
 
 class MinPool2D(MaxPool2D):
@@ -84,8 +84,8 @@ class AvgPool2D(_Pool2D):
         super().__init__(name, input_shape)
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.stride = self.kernel_size if stride is None else pair(stride, "stride")
-        self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
-        place_window(10**6, 10**6, kernel_size, self.stride, padding)
+        self.padding, self.ceil_mode = check_padding(padding), check_flag(ceil_mode, "ceil_mode")
+        self.count_include_pad = check_flag(count_include_pad, "count_include_pad")
 
 
 class GlobalAvgPool2D(Layer):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinycnn.errors import ShapeError
 from tinycnn.layers.activation import activation
-from tinycnn.layers.base import Array, Layer, Shape
+from tinycnn.layers.base import Array, Facts, Layer, Shape, check_shape
 
 LARGEST_ADVISED = 4096  # the largest image that an error message suggests
 
@@ -36,13 +36,12 @@ class Chain(Layer):
         present = {id(inner) for _, inner in self.walk()}
         if any(id(inner) in present for _, inner in layer.walk()):
             raise ValueError(f"{layer.label} is already in this network: make a new {type(layer).__name__} instead")
-        word = getattr(layer, "activation", None)
-        behind = activation(word) if isinstance(word, str) else None
-        if behind is not None:
+        self._give_name(layer)
+        layer.link({other.name or "": other for other in self.layers})
+        self.layers.append(layer)
+        if (word := getattr(layer, "activation", None)) is not None:
             layer.activation = None  # type: ignore[attr-defined]
-        for one in (layer,) if behind is None else (layer, behind):
-            self._give_name(one)
-            self.layers.append(one)
+            self.append(activation(word))
 
     def children(self) -> tuple[Layer, ...]:
         """The layers, in order."""
@@ -57,13 +56,10 @@ class Chain(Layer):
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> Shape:
         """Fix all shapes, then draw all weights, in order."""
-        self.output_shape = self.infer(input_shape)
-        self.input_shape = tuple(input_shape)
-        shape = self.input_shape
-        for layer in self.layers:
-            layer.dtype = self.dtype
-            shape = layer.build(shape, rng)
-        return shape
+        self.output_shape = self.infer(check_shape(input_shape))
+        self.input_shape = check_shape(input_shape)
+        self._build_from(0, rng)
+        return self.output_shape
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Through every layer in turn."""
@@ -92,8 +88,30 @@ class Chain(Layer):
         """The gradient of every weight by its path."""
         return {f"{path}.{key}": value for path, layer in self._paths() for key, value in layer.grads.items()}
 
+    def named_buffers(self) -> dict[str, Array]:
+        """Every array that is remembered but not learned, by its path: `bn1.running_mean`."""
+        return {f"{path}.{key}": value for path, layer in self._paths() for key, value in layer.buffers.items()}
+
+    def facts(self, input_shape: Shape) -> Facts:
+        """The layers' together: kernels and strides compose, multiplications add."""
+        reach, jump, sees_all, macs, shape = [1, 1], [1, 1], False, 0, tuple(input_shape)
+        for layer in self.layers:
+            one = layer.facts(shape)
+            reach = [r + (k - 1) * j for r, k, j in zip(reach, one.kernel, jump, strict=True)]
+            jump = [j * s for j, s in zip(jump, one.stride, strict=True)]
+            sees_all, macs, shape = sees_all or one.sees_all, macs + one.macs, layer.infer(shape)
+        return Facts("", (reach[0], reach[1]), (jump[0], jump[1]), sees_all, macs)
+
     def _paths(self) -> list[tuple[str, Layer]]:
         return [item for layer in self.layers for item in layer.walk()]
+
+    def _build_from(self, place: int, rng: np.random.Generator | None) -> None:
+        """Build the layers from this place on; those before it keep their weights."""
+        shape = self.layers[place - 1].output_shape if place else self.input_shape
+        for layer in self.layers[place:]:
+            assert shape is not None
+            layer.dtype = self.dtype
+            shape = layer.build(shape, rng)
 
     def _give_name(self, layer: Layer) -> None:
         names = {other.name for other in self.layers}
@@ -105,36 +123,39 @@ class Chain(Layer):
 
     def _infer_one(self, place: int, shape: Shape, first: Shape) -> Shape:
         layer = self.layers[place]
+        layer.planned = shape
         try:
             out = layer.infer(shape)
             layer.weights(shape)
         except ShapeError as error:
             message = f"{layer.label} (layer {place + 1}): {error}"
-            raise ShapeError(message + _advice(self.layers[: place + 1], first)) from None
+            side = _smallest_side(self.layers, first) or _smallest_side(self.layers[: place + 1], first)
+            remedy = "Remove a pooling layer" if layer.kind == "pool" else "Use a smaller kernel or more padding"
+            advice = f"\n  {remedy}, or feed images of at least {side}×{side}." if side else ""
+            raise ShapeError(message + advice) from None
         return out
 
 
-def _advice(layers: Sequence[Layer], input_shape: Shape) -> str:
-    """What would fit: the smallest larger image that passes all these layers, if there is one."""
+def _smallest_side(layers: Sequence[Layer], input_shape: Shape) -> int:
+    """The side of the smallest square image that passes all these layers; 0 if there is none."""
     if len(input_shape) != 3:
-        return ""
+        return 0
     C, H, W = input_shape
-    low, high = max(H, W), max(H, W)
+    low, high = min(H, W), min(H, W)
     while high < LARGEST_ADVISED and not _fits(layers, (C, high, high)):
         low, high = high, high * 2
     if not _fits(layers, (C, high, high)):
-        return ""
+        return 0
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _fits(layers, (C, middle, middle)) else (middle, high)
-    last = layers[-1]
-    remedy = "Remove a pooling layer" if last.kind == "pool" else "Use a smaller kernel or more padding"
-    return f"\n  {remedy}, or feed images of at least {high}×{high}."
+    return high
 
 
 def _fits(layers: Sequence[Layer], shape: Shape) -> bool:
     try:
         for layer in layers:
+            layer.planned = shape
             shape = layer.infer(shape)
             layer.weights(shape)
     except ShapeError:

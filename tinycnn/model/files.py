@@ -8,36 +8,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinycnn import layers as layer_classes
-from tinycnn.errors import ModelFormatError, ShapeError
+from tinycnn.errors import ModelFormatError
 from tinycnn.files import write_whole
 from tinycnn.layers.base import Array, Layer
-from tinycnn.layers.losses import LOSSES, loss_named
-from tinycnn.optim import OPTIMIZERS
+from tinycnn.layers.losses import LOSSES
+from tinycnn.model.combinators import Residual, SkipConcat
+from tinycnn.naming import lookup
+from tinycnn.optim import L1, L2, OPTIMIZERS
 
 if TYPE_CHECKING:
     from tinycnn.model.sequential import Sequential
 
 FORMAT, VERSION = "tinycnn", 1
 MAX_HEADER = 16 * 1024 * 1024
+MAX_LAYERS = 4096
+MAX_SIZE = 2**24  # the largest size of an image, kernel or layer that a file may call for
 ALLOWED: dict[str, type[Layer]] = {n: getattr(layer_classes, n) for n in layer_classes.__all__ if n != "Layer"}
+ALLOWED |= {"Residual": Residual, "SkipConcat": SkipConcat}
 
 
 def to_config(model: Sequential) -> dict[str, Any]:
-    """The architecture and what travels with it, as plain JSON."""
+    """The architecture and what travels with it, as plain JSON; a loss or optimizer of your own is left out."""
+    loss, optimizer = model.loss, model.optimizer
+    if optimizer is not None and type(optimizer) is not OPTIMIZERS.get(optimizer.name):
+        optimizer = None
     return {
-        "layers": [{"class": type(n).__name__, "name": n.name, "options": n.config()} for n in model.layers],
+        "layers": [_entry(layer) for layer in model.layers],
         "input_shape": model.input_shape,
         "seed": model.seed,
         "classes": model.classes,
         "preprocessing": model.preprocessing,
-        "loss": model.loss.name if model.loss else None,
-        "optimizer": {"name": model.optimizer.name, "options": model.optimizer.config()} if model.optimizer else None,
+        "loss": {"name": loss.name, "options": loss.config()} if loss and type(loss) in LOSSES.values() else None,
+        "optimizer": None if optimizer is None else {"name": optimizer.name, "options": optimizer.config()},
+        "regularizer": model.regularizer and {"name": model.regularizer.name, "strength": model.regularizer.strength},
         "metrics": list(model.metrics),
     }
 
@@ -51,6 +61,8 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: np.random.
     from tinycnn.train import METRICS
 
     try:
+        if len(config["layers"]) > MAX_LAYERS:
+            raise ModelFormatError(f"{len(config['layers']):,} layers are over the limit of {MAX_LAYERS:,}")
         members = [_layer(entry) for entry in config["layers"]]
         model = Sequential(
             seed=config["seed"], classes=config["classes"], preprocessing=config["preprocessing"], dtype=dtype
@@ -58,26 +70,37 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: np.random.
         for member in members:
             model.append(member)
         if config["input_shape"] is not None:
-            model.build(tuple(config["input_shape"]), rng)
-        if config["loss"] in LOSSES:
-            model.loss = loss_named(config["loss"])
+            _check_sizes(config["input_shape"], "input_shape")
+            model.build(config["input_shape"], rng)
+        if config["loss"] is not None:
+            model.loss = lookup(LOSSES, config["loss"]["name"], "loss")(**config["loss"]["options"])
         if config["optimizer"] is not None:
-            model.optimizer = OPTIMIZERS[config["optimizer"]["name"]](**config["optimizer"]["options"])
+            chosen = lookup(OPTIMIZERS, config["optimizer"]["name"], "optimizer")
+            model.optimizer = chosen(**config["optimizer"]["options"])
+        if config["regularizer"] is not None:
+            penalty = lookup({r.name: r for r in (L1, L2)}, config["regularizer"]["name"], "regularizer")
+            model.regularizer = penalty(config["regularizer"]["strength"])
         model.metrics = {name: METRICS[name] for name in config["metrics"] if name in METRICS}
     except ModelFormatError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, ShapeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         said = f"{type(error).__name__}: {error}"
         raise ModelFormatError(f"the architecture does not describe a network: {said}") from None
     return model
 
 
 def save(model: Sequential, path: str | Path) -> None:
-    """Write a model, whole or not at all; raises RuntimeError if it has no weights yet."""
+    """Write a model, whole or not at all.
+
+    Raises RuntimeError if it has no weights yet, TypeError for a layer of your own, which `load` would not know.
+    """
     from safetensors.numpy import save as to_bytes
 
     if model.input_shape is None:
         raise RuntimeError("the model is not built yet: give it an input_shape, or train it first")
+    for _, member in model._paths():
+        if type(member) not in ALLOWED.values():
+            raise TypeError(f"{member.label} cannot be saved: a file holds tinycnn's own layers, {', '.join(ALLOWED)}")
     tensors = {key: np.ascontiguousarray(value) for key, value in _tensors(model).items()}
     architecture = json.dumps(to_config(model), sort_keys=True)
     header = {
@@ -109,39 +132,73 @@ def _load(path: Path) -> Sequential:
     entry = header.get("__metadata__")
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
         raise ModelFormatError("this safetensors file is not a tinycnn model: its header does not say so")
-    version = str(entry.get("format_version"))
-    if not version.isdigit() or int(version) > VERSION:
-        raise ModelFormatError(f"format version {version} is newer than {VERSION}, the newest this tinycnn reads")
+    _check_version(entry.get("format_version"))
     config = _json(str(entry.get("architecture")), "the architecture")
-    shapes = {k: tuple(v.get("shape", ())) for k, v in header.items() if k != "__metadata__" and isinstance(v, dict)}
-    model = from_config(config)
+    entries = {k: v for k, v in header.items() if k != "__metadata__" and isinstance(v, dict)}
+    shapes = {k: tuple(v["shape"]) if isinstance(v.get("shape"), list) else () for k, v in entries.items()}
+    model = from_config(config, np.float64 if any(v.get("dtype") == "F64" for v in entries.values()) else np.float32)
     _check_names_and_shapes(model, shapes)
+    _check_length(path, shapes)
     tensors = _read_tensors(path)
     if _digest(str(entry["architecture"]), tensors) != entry.get("sha256"):
         raise ModelFormatError("the contents do not match their SHA-256: the file is damaged or was changed")
     for key, value in tensors.items():
         owner, _, name = key.rpartition(".")
-        model.layer(owner).params[name] = value
+        layer = model.layer(owner)
+        assert layer.input_shape is not None
+        (layer.buffers if name in layer.buffer_shapes(layer.input_shape) else layer.params)[name] = value
     return model
+
+
+def _check_version(version: Any) -> None:
+    if not isinstance(version, str) or not (version.isascii() and version.isdecimal()) or version.startswith("0"):
+        raise ModelFormatError(f"its format version is {version!r}, which is no version")
+    if len(version) > 9 or int(version) > VERSION:
+        raise ModelFormatError(f"format version {version[:9]} is newer than {VERSION}, the newest this tinycnn reads")
+
+
+def _check_length(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise for a file longer than its weights could fill, before it is read into memory."""
+    longest = 8 + MAX_HEADER + 8 * sum(math.prod(shape) for shape in shapes.values())
+    if path.stat().st_size > longest:
+        raise ModelFormatError(f"the file has {path.stat().st_size:,} bytes, more than its weights call for")
+
+
+def _check_sizes(value: Any, name: str) -> None:
+    """Raise for an int, alone or in a list, that is larger than any network needs."""
+    for number in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(number, int) and abs(number) > MAX_SIZE:
+            raise ModelFormatError(f"{name} calls for a size of {number:.3g}, over the limit of {MAX_SIZE:,}")
+
+
+def _entry(layer: Layer) -> dict[str, Any]:
+    """A layer as plain JSON; what is inside it likewise."""
+    options = {k: [_entry(one) for one in v] if k == "layers" else v for k, v in layer.config().items()}
+    return {"class": type(layer).__name__, "name": layer.name, "options": options}
 
 
 def _layer(entry: dict[str, Any]) -> Layer:
     kind = entry["class"]
     if kind not in ALLOWED:
         raise ModelFormatError(f"unknown layer {kind!r}; known are {', '.join(ALLOWED)}")
+    for option, value in entry["options"].items():
+        _check_sizes(value, f"{option} of {kind}")
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["options"].items()}
+    if "layers" in options:
+        options["layers"] = [_layer(inner) for inner in options["layers"]]
     return ALLOWED[kind](**options, name=entry["name"])
 
 
 def _tensors(model: Sequential) -> dict[str, Array]:
-    return model.named_params()
+    return model.named_params() | model.named_buffers()
 
 
 def _expected(model: Sequential) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for path, layer in model._paths():
         if layer.input_shape is not None:
-            found |= {f"{path}.{key}": shape for key, (shape, _) in layer.weights(layer.input_shape).items()}
+            arrays = layer.weights(layer.input_shape) | layer.buffer_shapes(layer.input_shape)
+            found |= {f"{path}.{key}": shape for key, (shape, _) in arrays.items()}
     return found
 
 
@@ -191,8 +248,13 @@ def _json(text: str, what: str) -> dict[str, Any]:
             raise ModelFormatError(f"{what} names {next(k for k in keys if keys.count(k) > 1)!r} twice")
         return dict(pairs)
 
+    def number(constant: str) -> float:
+        if constant == "NaN":
+            raise ValueError("NaN")
+        return float(constant)  # Infinity: a border of −∞ is one
+
     try:
-        found = json.loads(text, object_pairs_hook=unique)
+        found = json.loads(text, object_pairs_hook=unique, parse_constant=number)
     except (ValueError, RecursionError):
         raise ModelFormatError(f"{what} is not the JSON it should be") from None
     if not isinstance(found, dict):

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from tinycnn import train
-from tinycnn.layers.activation import LogSoftmax, Softmax
+from tinycnn.errors import ShapeError
+from tinycnn.layers.activation import LogSoftmax, Sigmoid, Softmax
 from tinycnn.layers.base import Array, Layer, Shape
-from tinycnn.layers.losses import Loss, loss_named
+from tinycnn.layers.losses import BCEWithLogits, Loss, loss_named
 from tinycnn.model.chain import Chain
 from tinycnn.model.inputs import check_examples, check_fit
 from tinycnn.model.summary import summary
 from tinycnn.naming import lookup
-from tinycnn.ops import softmax_forward
-from tinycnn.optim import Optimizer, optimizer_named
+from tinycnn.ops import sigmoid_forward, softmax_forward
+from tinycnn.optim import Optimizer, Regulariser, optimizer_named
 from tinycnn.train.history import Evaluation, History
 from tinycnn.train.loop import METRICS, Metric
 
@@ -47,12 +48,13 @@ class Sequential(Chain):
         dtype: Any = np.float32, name: str | None = None,
     ):  # fmt: skip
         super().__init__((), input_shape, name)
-        self.seed, self.dtype = seed, np.dtype(dtype)
+        self.seed, self.dtype = check_seed(seed), np.dtype(dtype)
         self.classes = None if classes is None else tuple(str(c) for c in classes)
         self.preprocessing = dict(preprocessing or {})
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
         self.metrics: dict[str, Metric] = {}
+        self.regularizer: Regulariser | None = None
         self._rng = np.random.default_rng(seed)
         self._shuffle = np.random.default_rng((seed, 1))  # apart from the weights', so that neither moves the other
         self._lock = threading.RLock()  # layers keep one cache: one call at a time
@@ -63,35 +65,49 @@ class Sequential(Chain):
     # ------------------------------------------------------------------ build
 
     def add(self, layer: Layer) -> None:
-        """Add a layer at the end; shapes that do not fit are an error here."""
-        self.append(layer)
-        self._build_if_known()
+        """Add a layer at the end; shapes that do not fit are an error here, and leave the network as it was.
+
+        The layers before it keep their weights.
+        """
+        place = len(self.layers)
+        try:
+            self.append(layer)
+            if self.input_shape is None:
+                self._build_if_known()
+            else:
+                self.output_shape = self.infer(self.input_shape)
+                self._build_from(place, self._rng)
+        except ShapeError:
+            del self.layers[place:]
+            raise
 
     def _build_if_known(self) -> None:
         known = self.wanted_shape or (self.layers[0].wanted_shape if self.layers else None)
         if self.layers and known is not None:
-            self.build(known, np.random.default_rng(self.seed))
+            self.build(known, self._rng)
 
     def _ensure_built(self, x: Array) -> None:
         if not self.layers:
             raise ValueError("the network has no layers: add some first")
         if self.input_shape is None:
-            self.build(x.shape[1:], np.random.default_rng(self.seed))
+            self.build(x.shape[1:], self._rng)
 
     # ------------------------------------------------------------------ train
 
     def compile(
         self, optimizer: str | Optimizer = "adam", loss: str | Loss = "cross_entropy",
-        metrics: Iterable[str | Metric] = (),
+        metrics: Iterable[str | Metric] = (), regularizer: Regulariser | None = None,
     ) -> None:  # fmt: skip
-        """Choose the optimizer, the loss and the metrics, by name or as objects.
+        """Choose the optimizer, the loss and the metrics, by name or as objects, and a penalty on the weights if any.
 
         Raises ValueError for a name that is none, and for a loss that does not belong behind the last layer: a loss
         that takes logits behind a softmax would apply softmax twice, shrink every gradient, and still seem to learn.
         """
         self.optimizer, chosen = optimizer_named(optimizer), loss_named(loss)
         check_last_layer(self.layers, chosen)
-        self.loss = chosen
+        if not (regularizer is None or isinstance(regularizer, Regulariser)):
+            raise TypeError(f"regularizer must be tinycnn.optim.L1(…) or L2(…), got {regularizer!r}")
+        self.loss, self.regularizer = chosen, regularizer
         self.metrics = {_metric_name(m): lookup(METRICS, m, "metric") if isinstance(m, str) else m for m in metrics}
 
     def fit(
@@ -120,10 +136,11 @@ class Sequential(Chain):
 
     def evaluate(self, x: Any, y: Any, verbose: int = 0) -> Evaluation:
         """The loss and the metrics on these data, as a result that unpacks in order and answers to names."""
-        self._compiled()
+        _, loss = self._compiled()
         with self._lock:
             x, y = self._examples(x, "x"), np.asarray(y)
             check_fit(x, y, 1, None, None)
+            loss.check(y, (len(x), *self._outputs()))
             result = Evaluation(self._evaluate(x, y))
         if verbose:
             print(", ".join(f"{name} {value:.4f}" for name, value in result.as_dict().items()))
@@ -136,7 +153,9 @@ class Sequential(Chain):
             part = slice(start, start + PREDICT_BATCH)
             scores.append(self.forward(x[part]))
             mean.add({"loss": loss.forward(scores[-1], y[part])}, len(x[part]))
-        return mean.values() | {n: metric(y, np.concatenate(scores)) for n, metric in self.metrics.items()}
+        numbers = mean.values()
+        numbers["loss"] += self.penalty()[0]
+        return numbers | {n: metric(y, np.concatenate(scores)) for n, metric in self.metrics.items()}
 
     # ------------------------------------------------------------------ ask
 
@@ -153,13 +172,13 @@ class Sequential(Chain):
         """The probability of every class, (N, K); a network that ends in logits gets the softmax it trained with."""
         last = self.layers[-1] if self.layers else None
         scores = self.predict(x)
-        if isinstance(last, Softmax):
+        if isinstance(last, Softmax | Sigmoid):
             return scores
         if isinstance(last, LogSoftmax):
             return np.exp(scores)
         if self.loss is not None and self.loss.takes != "logits":
             raise ValueError(f"no probabilities: the loss {self.loss.name!r} does not come from logits or a softmax")
-        return softmax_forward(scores)[0]
+        return sigmoid_forward(scores)[0] if isinstance(self.loss, BCEWithLogits) else softmax_forward(scores)[0]
 
     def predict_classes(self, x: Any) -> Array:
         """The class with the highest score for every example, (N,); of equal scores the first."""
@@ -184,7 +203,7 @@ class Sequential(Chain):
             twin = self.layer(path)
             layer.params = {key: value.astype(dtype) for key, value in twin.params.items()}
             layer.buffers = {key: value.astype(dtype) for key, value in twin.buffers.items()}
-        copy.metrics = dict(self.metrics)
+        copy.loss, copy.metrics = copy.loss or self.loss, dict(self.metrics)
         return copy
 
     def save(self, path: str | Path) -> None:
@@ -193,6 +212,14 @@ class Sequential(Chain):
 
         with self._lock:
             save(self, path)
+
+    def penalty(self) -> tuple[float, dict[str, Array]]:
+        """The regulariser's penalty on all weights `w` together, and the gradient it adds to each."""
+        if self.regularizer is None:
+            return 0.0, {}
+        found = {k: self.regularizer.penalty(w, self.regularizer.strength) for k, w in self.named_params().items()
+                 if k.endswith(".w")}  # fmt: skip
+        return float(sum(value for value, _ in found.values())), {k: pull for k, (_, pull) in found.items()}
 
     def first_not_finite(self, x: Array) -> str:
         """Where NaN or infinity comes in, in words: the data, a weight, or the first layer that makes one."""
@@ -226,9 +253,27 @@ class Sequential(Chain):
         return self.output_shape
 
 
+def check_seed(seed: Any) -> int:
+    """An int of at least 0, which can be written down with the model; raises ValueError otherwise."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be an int ≥ 0, got {seed!r}")
+    return int(seed)
+
+
 def check_last_layer(layers: Sequence[Layer], loss: Loss) -> None:
     """Raise ValueError if the loss and the last layer do not belong together."""
     last = layers[-1] if layers else None
+    if loss.takes == "logits" and isinstance(last, Sigmoid):
+        raise ValueError(
+            f"the network ends in {last.label}, but loss {loss.name!r} takes logits and applies its own.\n"
+            "  Remove the last layer, or use loss='binary_crossentropy' with Sigmoid()."
+        )
+    if loss.takes == "answers" and last is not None and not isinstance(last, Sigmoid | Softmax):
+        raise ValueError(
+            f"loss {loss.name!r} takes probabilities, but the network ends in {last.label}.\n"
+            "  Add Sigmoid() at the end (or Softmax(), for classes that exclude each other), or use "
+            "loss='bce_with_logits'."
+        )
     if loss.takes == "logits" and isinstance(last, Softmax | LogSoftmax):
         raise ValueError(
             f"the network ends in {last.label}, but loss {loss.name!r} takes logits and applies softmax itself.\n"

@@ -3,8 +3,22 @@
 Arrays in, arrays out, no state. Each formula stands above the code that is it; `tinycnn.formulas` holds them all.
 """
 
-from tinycnn.ops.activation import relu_backward, relu_forward
+from tinycnn.ops.activation import (
+    elu_backward,
+    elu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    tanh_backward,
+    tanh_forward,
+)
 from tinycnn.ops.conv import conv2d_backward, conv2d_forward
+from tinycnn.ops.conv1d import conv1d_backward, conv1d_forward
+from tinycnn.ops.conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward, transposed_size
+from tinycnn.ops.dropout import dropout_backward, dropout_forward, dropout_mask
 from tinycnn.ops.im2col import col2im, im2col
 from tinycnn.ops.linear import linear_backward, linear_forward
 from tinycnn.ops.loss import (
@@ -12,8 +26,36 @@ from tinycnn.ops.loss import (
     categorical_crossentropy_forward,
     cross_entropy_backward,
     cross_entropy_forward,
+    focal_backward,
+    focal_forward,
+)
+from tinycnn.ops.loss_binary import (
+    binary_cross_entropy_backward,
+    binary_cross_entropy_forward,
+    binary_cross_entropy_with_logits_backward,
+    binary_cross_entropy_with_logits_forward,
+    dice_backward,
+    dice_forward,
+)
+from tinycnn.ops.loss_values import (
+    hinge_backward,
+    hinge_forward,
+    mae_backward,
+    mae_forward,
     mse_backward,
     mse_forward,
+    multi_margin_backward,
+    multi_margin_forward,
+)
+from tinycnn.ops.norm import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_statistics,
+    group_norm_backward,
+    group_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+    running_update,
 )
 from tinycnn.ops.pad import pad2d_backward, pad2d_forward
 from tinycnn.ops.pool import (
@@ -23,41 +65,108 @@ from tinycnn.ops.pool import (
     global_avg_pool2d_forward,
     max_pool2d_backward,
     max_pool2d_forward,
+    max_pool2d_indices,
     min_pool2d_backward,
     min_pool2d_forward,
 )
-from tinycnn.ops.reshape import flatten_backward, flatten_forward
+from tinycnn.ops.reshape import (
+    concat_backward,
+    concat_forward,
+    flatten_backward,
+    flatten_forward,
+    reshape_backward,
+    reshape_forward,
+)
+from tinycnn.ops.resize import (
+    linear_neighbours,
+    max_unpool2d_backward,
+    max_unpool2d_forward,
+    upsample_bilinear2d_backward,
+    upsample_bilinear2d_forward,
+    upsample_nearest2d_backward,
+    upsample_nearest2d_forward,
+)
 from tinycnn.ops.softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 
 __all__ = [
     "avg_pool2d_backward",
     "avg_pool2d_forward",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_statistics",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_forward",
+    "binary_cross_entropy_with_logits_backward",
+    "binary_cross_entropy_with_logits_forward",
     "categorical_crossentropy_backward",
     "categorical_crossentropy_forward",
     "col2im",
+    "concat_backward",
+    "concat_forward",
+    "conv1d_backward",
+    "conv1d_forward",
     "conv2d_backward",
     "conv2d_forward",
+    "conv_transpose2d_backward",
+    "conv_transpose2d_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "dice_backward",
+    "dice_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "dropout_mask",
+    "elu_backward",
+    "elu_forward",
     "flatten_backward",
     "flatten_forward",
+    "focal_backward",
+    "focal_forward",
     "global_avg_pool2d_backward",
     "global_avg_pool2d_forward",
+    "group_norm_backward",
+    "group_norm_forward",
+    "hinge_backward",
+    "hinge_forward",
     "im2col",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
     "linear_backward",
     "linear_forward",
+    "linear_neighbours",
     "log_softmax_backward",
     "log_softmax_forward",
+    "mae_backward",
+    "mae_forward",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "max_pool2d_indices",
+    "max_unpool2d_backward",
+    "max_unpool2d_forward",
     "min_pool2d_backward",
     "min_pool2d_forward",
     "mse_backward",
     "mse_forward",
+    "multi_margin_backward",
+    "multi_margin_forward",
     "pad2d_backward",
     "pad2d_forward",
     "relu_backward",
     "relu_forward",
+    "reshape_backward",
+    "reshape_forward",
+    "running_update",
+    "sigmoid_backward",
+    "sigmoid_forward",
     "softmax_backward",
     "softmax_forward",
+    "tanh_backward",
+    "tanh_forward",
+    "transposed_size",
+    "upsample_bilinear2d_backward",
+    "upsample_bilinear2d_forward",
+    "upsample_nearest2d_backward",
+    "upsample_nearest2d_forward",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,14 @@ def upstream_number(dy: Any) -> Any:
     return dy
 
 
+def check_probabilities(p: Array) -> None:
+    """Raise ValueError, naming the first, if a number is no probability."""
+    wrong = np.argwhere((p.real < 0) | (p.real > 1 + 1e-3))  # rounding may carry a 1 a little over
+    if wrong.size:
+        at = tuple(map(int, wrong[0]))
+        raise ValueError(f"probabilities lie between 0 and 1, but p{list(at)} is {p[at]:.6g}; are these logits?")
+
+
 def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     """An int or (vertical, horizontal) as a pair.
 
@@ -55,6 +64,30 @@ def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     if len(both) != 2 or not all(_is_int(v) and v >= least for v in both):
         raise ValueError(f"{name} must be an int ≥ {least} or a pair (vertical, horizontal) of them, got {value!r}")
     return int(both[0]), int(both[1])
+
+
+def whole(value: Any, name: str, least: int = 1) -> int:
+    """An int of at least `least`.
+
+    >>> whole(3, "groups")
+    3
+    """
+    if not (_is_int(value) and value >= least):
+        raise ValueError(f"{name} must be an int ≥ {least}, got {value!r}")
+    return int(value)
+
+
+def number(value: Any, name: str, above: float = -math.inf) -> float:
+    """A finite real number greater than `above`, as Python's float, which leaves an array's dtype alone.
+
+    >>> number(np.float64(0.5), "alpha")
+    0.5
+    """
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (real and math.isfinite(value) and value > above):
+        over = f" > {above:g}" if math.isfinite(above) else ""
+        raise ValueError(f"{name} must be a finite number{over}, got {value!r}")
+    return float(value)
 
 
 def four_sides(padding: Any) -> tuple[int, int, int, int]:

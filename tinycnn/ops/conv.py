@@ -53,7 +53,7 @@ def conv2d_forward(
     check_conv_shapes(x.shape[1], w.shape, None if b is None else b.shape, groups)
     F, CG, KH, KW = w.shape
     cols, (N, OH, OW) = im2col(x, (KH, KW), stride, padding, dilation)  # (N·OH·OW, C·KH·KW): a row is a window
-    cols = _by_group(cols, groups)  # (groups, N·OH·OW, CG·KH·KW)
+    cols = by_group(cols, groups)  # (groups, N·OH·OW, CG·KH·KW)
     filters = (w[:, :, ::-1, ::-1] if flip else w).reshape(groups, F // groups, CG * KH * KW)
     y = cols @ filters.transpose(0, 2, 1)  # (groups, N·OH·OW, F/groups): one dot product a window and filter
     y = y.transpose(1, 0, 2).reshape(N, OH, OW, F).transpose(0, 3, 1, 2)
@@ -79,7 +79,7 @@ def conv2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
     F, _, KH, KW = w_shape
     groups = len(filters)
     rows = upstream(dy, y_shape).transpose(0, 2, 3, 1).reshape(-1, F)  # (N·OH·OW, F): the rows of cols
-    dy_groups = _by_group(rows, groups)  # (groups, N·OH·OW, F/groups)
+    dy_groups = by_group(rows, groups)  # (groups, N·OH·OW, F/groups)
     dw = (dy_groups.transpose(0, 2, 1) @ cols).reshape(w_shape)
     dcols = (dy_groups @ filters).transpose(1, 0, 2).reshape(len(rows), x_shape[1] * KH * KW)  # (N·OH·OW, C·KH·KW)
     dx = col2im(dcols, x_shape, (KH, KW), stride, padding, dilation)
@@ -101,6 +101,6 @@ def check_conv_shapes(C: int, w_shape: tuple[int, ...], b_shape: tuple[int, ...]
         raise ShapeError(f"the bias must have one number a filter, ({F},), got shape {b_shape}")
 
 
-def _by_group(rows: Array, groups: int) -> Array:
+def by_group(rows: Array, groups: int) -> Array:
     """(rows, groups·K) as (groups, rows, K)."""
     return rows.reshape(len(rows), groups, rows.shape[1] // groups).transpose(1, 0, 2)

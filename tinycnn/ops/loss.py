@@ -12,7 +12,7 @@ import numpy as np
 
 from tinycnn.errors import ShapeError
 from tinycnn.formula import formula
-from tinycnn.ops.checks import Array, floating, upstream_number
+from tinycnn.ops.checks import Array, check_probabilities, floating, upstream_number
 from tinycnn.ops.softmax import log_softmax_forward
 
 
@@ -63,45 +63,137 @@ def _count(shape: tuple[int, ...]) -> int:
     return M
 
 
-def _class_names(names: dict[str, Any]) -> dict[str, Any]:
-    scores = names["z"] if "z" in names else names["p"]
-    tiny = float(np.finfo(scores.dtype).tiny)
-    return {"t": targets(names["t"], scores.shape), "M": _count(scores.shape), "tiny": tiny}
+def _weighted_targets(
+    t: Any, shape: tuple[int, ...], class_weights: Any = None, label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+) -> tuple[Array, Any]:  # fmt: skip
+    """One-hot rows after smoothing and weighting, and D, what the sum over them is divided by.
+
+    D adds up the weight of each row's right class (1 for a row of soft labels, as in PyTorch); an ignored row is all
+    zeros, and is not in D. Raises ValueError if nothing is left to take a mean of.
+    """
+    M, K = _count(shape), shape[1]
+    t = np.asarray(t)
+    is_integer = t.shape != shape
+    counted = np.ones((shape[0], *shape[2:]), bool)
+    if ignore_index is not None and is_integer:
+        counted = t != ignore_index
+        t = np.where(counted, t, 0)
+    rows = targets(t, shape)
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"label_smoothing must be ≥ 0 and < 1, got {label_smoothing!r}")
+    a = np.ones(K) if class_weights is None else np.asarray(class_weights, np.float64)
+    if a.shape != (K,) or not (np.isfinite(a) & (a >= 0)).all():
+        raise ValueError(f"class_weights must be {K} numbers ≥ 0, one a class, got {class_weights!r}")
+    a = a.reshape(1, K, *(1,) * (len(shape) - 2))
+    D = (rows * a).sum(axis=1)[counted].sum().real if is_integer else M
+    if D == 0:
+        raise ValueError("no label counts: every one is ignored, or of a class of weight 0")
+    smooth = (1 - label_smoothing) * rows + label_smoothing / K
+    return smooth * a * counted[:, None], D
+
+
+def _cross_entropy_names(names: dict[str, Any]) -> dict[str, Any]:
+    options = {o: names[o] for o in ("class_weights", "label_smoothing", "ignore_index")}
+    t, D = _weighted_targets(names["t"], names["z"].shape, **options)
+    return {"t": t, "D": D}
 
 
 @formula(
     "m[n,...] = max[k](z[n,k,...])",
     "logp[n,k,...] = z[n,k,...] - m[n,...] - log(sum[l](exp(z[n,l,...] - m[n,...])))",
-    "L = -mean[n,...](sum[k](t[n,k,...] * logp[n,k,...]))",
-    where="t is 1 at the right class and 0 elsewhere (an integer label k stands for the row with its 1 at k)",
+    "L = -sum[n,k,...](t[n,k,...] * logp[n,k,...]) / D",
+    where="t is 1 at the right class and 0 elsewhere (smoothed, and times the class's weight, if the options say so);"
+    "D is the sum of the right classes' weights: without weights, the number of rows",
     shapes="z (N,K,...), t (N,K,...) -> L ()",
-    source="Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2.3",
-    given=_class_names,
+    source="Goodfellow, Bengio & Courville 2016, Deep Learning, section 6.2.2.3; label smoothing: Szegedy et al. 2016,"
+    " arXiv:1512.00567, section 7",
+    given=_cross_entropy_names,
 )
-def cross_entropy_forward(z: Array, t: Any) -> tuple[Any, tuple]:
+def cross_entropy_forward(
+    z: Array, t: Any, class_weights: Any = None, label_smoothing: float = 0.0, ignore_index: int | None = None
+) -> tuple[Any, tuple]:
     """Cross-entropy from logits: the mean of −log p at the right class, with p = softmax(z).
 
-    Raises ValueError for a label that is no class or an empty batch, TypeError for labels that are not integers.
+    `t` holds integers (N, …), or rows (N, K, …) that sum to 1: one-hot or soft. `class_weights` makes some classes
+    count more; `label_smoothing` spreads that part of each target over all classes; rows labelled `ignore_index` do
+    not count.
+
+    Raises ValueError for a label that is no class or if no label counts, TypeError for labels that are not integers.
 
     >>> round(cross_entropy_forward(np.log(np.array([[0.25, 0.75]])), np.array([1]))[0], 6)    # −log 0.75
     np.float64(0.287682)
     """
-    t = targets(t, floating(z, "z").shape)
+    t, D = _weighted_targets(t, floating(z, "z").shape, class_weights, label_smoothing, ignore_index)
     logp, _ = log_softmax_forward(z)
-    t = t.astype(np.result_type(z.real.dtype, t) if t.dtype.kind == "c" else z.real.dtype)
-    M = _count(z.shape)
-    return -(t * logp).sum() / M, (logp, t, M)
+    t, D = _as_type_of(z, t), z.real.dtype.type(D)
+    return -(t * logp).sum() / D, (logp, t, D)
 
 
 @formula(
-    "dz[n,k,...] = dy * (exp(logp[n,k,...]) - t[n,k,...]) / M",
-    where="M is how many rows the mean is over: the batch, times the pixels",
+    "dz[n,k,...] = dy * (exp(logp[n,k,...]) * sum[l](t[n,l,...]) - t[n,k,...]) / D",
+    where="the row's t sums to 1 without options, which leaves p − t",
     shapes="dy (), -> dz",
 )
 def cross_entropy_backward(dy: Any, cache: tuple) -> Array:
-    """The famous gradient p − t, over the number of rows."""
-    logp, t, M = cache
-    return upstream_number(dy) * (np.exp(logp) - t) / M
+    """The famous gradient p − t, over the number of rows; with weights, each row's p counts as its t does."""
+    logp, t, D = cache
+    return upstream_number(dy) * (np.exp(logp) * t.sum(axis=1, keepdims=True) - t) / D
+
+
+def _focal_names(names: dict[str, Any]) -> dict[str, Any]:
+    t, _ = _weighted_targets(names["t"], names["z"].shape, names["class_weights"])
+    return {"t": t, "M": _count(names["z"].shape)}
+
+
+@formula(
+    "m[n,...] = max[k](z[n,k,...])",
+    "logp[n,k,...] = z[n,k,...] - m[n,...] - log(sum[l](exp(z[n,l,...] - m[n,...])))",
+    "L = -mean[n,...](sum[k](t[n,k,...] * (1 - exp(logp[n,k,...]))**gamma * logp[n,k,...]))",
+    where="t is 1 at the right class and 0 elsewhere, times the class's weight; gamma = 0 is the cross-entropy",
+    shapes="z (N,K,...), t (N,K,...) -> L ()",
+    source="Lin, Goyal, Girshick, He & Dollár 2017, arXiv:1708.02002, equation 5",
+    given=_focal_names,
+)
+def focal_forward(z: Array, t: Any, gamma: float = 2.0, class_weights: Any = None) -> tuple[Any, tuple]:
+    """Focal loss from logits: a cross-entropy in which what is already right hardly counts.
+
+    Raises ValueError for a `gamma` between 0 and 1 (its gradient would be infinite at p = 1) and as cross_entropy does.
+
+    >>> round(focal_forward(np.log(np.array([[0.25, 0.75]])), np.array([1]))[0], 6)    # −0.25² · log 0.75
+    np.float64(0.01798)
+    """
+    if not (gamma == 0 or gamma >= 1):
+        raise ValueError(f"gamma must be 0, or at least 1, got {gamma!r}")
+    t, _ = _weighted_targets(t, floating(z, "z").shape, class_weights)
+    logp, _ = log_softmax_forward(z)
+    t, M = _as_type_of(z, t), _count(z.shape)
+    return -(t * (-np.expm1(logp)) ** gamma * logp).sum() / M, (logp, t, gamma, M)
+
+
+@formula(
+    "e[n,k,...] = t[n,k,...] * (gamma * exp(logp[n,k,...]) * (1 - exp(logp[n,k,...]))**(max(gamma, 1) - 1)"
+    " * logp[n,k,...] - (1 - exp(logp[n,k,...]))**gamma)",
+    "dz[n,k,...] = dy * (e[n,k,...] - exp(logp[n,k,...]) * sum[l](e[n,l,...])) / M",
+    where="e is p times the derivative by p; M is how many rows the mean is over",
+    shapes="dy (), -> dz",
+)
+def focal_backward(dy: Any, cache: tuple) -> Array:
+    """The derivative by each p, through the softmax's Jacobian."""
+    logp, t, gamma, M = cache
+    p, rest = np.exp(logp), -np.expm1(logp)  # rest = 1 − p, exact where p is almost 1
+    e = t * (gamma * p * rest ** (max(gamma, 1) - 1) * logp - rest**gamma)
+    return upstream_number(dy) * (e - p * e.sum(axis=1, keepdims=True)) / M
+
+
+def _as_type_of(z: Array, t: Array) -> Array:
+    """Targets of the scores' type, so that float64 targets do not make float32 training float64."""
+    return t if t.dtype.kind == "c" else t.astype(z.real.dtype)
+
+
+def _class_names(names: dict[str, Any]) -> dict[str, Any]:
+    p = names["p"]
+    return {"t": targets(names["t"], p.shape), "M": _count(p.shape), "tiny": float(np.finfo(p.dtype).tiny)}
 
 
 @formula(
@@ -120,11 +212,8 @@ def categorical_crossentropy_forward(p: Array, t: Any) -> tuple[Any, tuple]:
     >>> round(categorical_crossentropy_forward(np.array([[0.25, 0.75]]), np.array([1]))[0], 6)    # −log 0.75
     np.float64(0.287682)
     """
-    t = targets(t, floating(p, "p").shape).astype(p.real.dtype)
-    wrong = np.argwhere((p.real < 0) | (p.real > 1 + 1e-3))
-    if wrong.size:
-        at = tuple(map(int, wrong[0]))
-        raise ValueError(f"probabilities lie between 0 and 1, but p{list(at)} is {p[at]:.6g}; are these logits?")
+    t = _as_type_of(p, targets(t, floating(p, "p").shape))
+    check_probabilities(p)
     M = _count(p.shape)
     floor = np.finfo(p.dtype).tiny
     clipped = np.where(p.real < floor, floor, p)
@@ -140,38 +229,3 @@ def categorical_crossentropy_backward(dy: Any, cache: tuple) -> Array:
     """−t/p at the right class, over the number of rows; 0 where p was too small to count."""
     clipped, t, counts, M = cache
     return np.where(counts, -upstream_number(dy) * t / clipped / M, 0)
-
-
-@formula(
-    "L = mean[...]((x - t)**2)",
-    shapes="x (...), t (...) -> L ()",
-    source="Legendre 1805; Goodfellow, Bengio & Courville 2016, Deep Learning, section 5.1.4",
-    given=lambda names: {"M": _mse_count(names["x"], names["t"])},
-)
-def mse_forward(x: Array, t: Array) -> tuple[Any, tuple]:
-    """Mean squared error, over every number.
-
-    Raises ShapeError if the shapes differ (they are never broadcast), ValueError for an empty batch.
-
-    >>> float(mse_forward(np.array([1.0, 2.0]), np.array([1.0, 4.0]))[0])
-    2.0
-    """
-    x, t = floating(x, "x"), floating(t, "t")
-    M = _mse_count(x, t)
-    d = x - (t if t.dtype.kind == "c" else t.astype(x.dtype))  # float64 targets do not make float32 training float64
-    return (d * d).sum() / M, (d, M)
-
-
-@formula("dx = dy * 2*(x - t) / M", where="M is how many numbers the mean is over", shapes="dy (), -> dx")
-def mse_backward(dy: Any, cache: tuple) -> Array:
-    """Twice the difference, over how many there are."""
-    d, M = cache
-    return upstream_number(dy) * 2 * d / M
-
-
-def _mse_count(x: Array, t: Any) -> int:
-    if np.shape(t) != x.shape:
-        raise ShapeError(f"targets must have the shape of the output, {x.shape}, got {np.shape(t)}")
-    if x.size == 0:
-        raise ValueError(f"a mean over an empty batch is not defined: shape {x.shape}")
-    return x.size

@@ -68,6 +68,26 @@ def max_pool2d_backward(dy: Array, cache: tuple) -> Array:
 
 
 @formula(
+    "indices[n,c,u,v] = (u*sv + a*dv - top)*W + v*sh + b*dh - left",
+    where="a, b = argmax[i,j](xp[n, c, u*sv+i*dv, v*sh+j*dh]); xp is x padded with −∞",
+    shapes="x (N,C,H,W) -> indices (N,C,OH,OW)",
+    source="Zeiler & Fergus 2014, arXiv:1311.2901, section 2.1",
+    given=lambda names: window_names(names, fill=-np.inf),
+)
+def max_pool2d_indices(cache: tuple) -> Array:
+    """From a max pool's cache, where in its H×W channel each maximum was, counted row by row.
+
+    >>> y, cache = max_pool2d_forward(np.array([[[[1.0, 5.0], [3.0, 4.0]]]]), kernel_size=2)
+    >>> max_pool2d_indices(cache)
+    array([[[[1]]]])
+    """
+    winner, window, (_, _, _, W) = cache
+    row = np.arange(window.OH)[:, None] * window.sv + winner // window.KW * window.dv - window.top
+    column = np.arange(window.OW) * window.sh + winner % window.KW * window.dh - window.left
+    return row * W + column
+
+
+@formula(
     "y[n,c,u,v] = min[i,j](xp[n, c, u*sv+i*dv, v*sh+j*dh])",
     where="xp is x padded with +∞; sv, sh = stride; dv, dh = dilation",
     shapes="x (N,C,H,W) -> y (N,C,OH,OW)",

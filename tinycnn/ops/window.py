@@ -93,7 +93,8 @@ def size_sum(H: int, KH: int, s: int, pads: int, dilation: int, size: int, ceil:
     """The size formula with the numbers in: `⌊(32 + 2 − 3)/2⌋ + 1 = 16`."""
     reach = f"{KH}" if dilation == 1 else f"{dilation}·({KH} − 1) − 1"
     opening, closing = ("⌈", "⌉") if ceil else ("⌊", "⌋")
-    return f"{opening}({H} + {pads} − {reach})/{s}{closing} + 1 = {size}"
+    left_out = " − 1" if ceil and (size - 1) * s < H + pads - dilation * (KH - 1) - 1 else ""  # it would begin outside
+    return f"{opening}({H} + {pads} − {reach})/{s}{closing} + 1{left_out} = {size}"
 
 
 def place_window(
@@ -133,13 +134,23 @@ def place_pool(
 
 
 def _refuse_border_alone(w: Window, H: int, OH: int, s: int, KH: int, d: int, before: int, after: int) -> None:
-    places = np.arange(OH)[:, None] * s + np.arange(KH) * d - before
-    empty = np.flatnonzero(~((places >= 0) & (places < H)).any(axis=1))
-    if empty.size:
+    blind = _first_blind(H, OH, s, KH, d, before)
+    if blind is not None:
         raise ShapeError(
-            f"kernel {w.KH}×{w.KW} with padding {before} and {after} on a {w.H}×{w.W} input: window {empty[0]} would "
+            f"kernel {w.KH}×{w.KW} with padding {before} and {after} on a {w.H}×{w.W} input: window {blind} would "
             f"see border alone. Use a padding smaller than the kernel{', or a smaller dilation' if d > 1 else ''}."
         )
+
+
+def _first_blind(H: int, OH: int, s: int, KH: int, d: int, before: int) -> int | None:
+    """The first window with no tap in the image, if there is one, found without walking the image."""
+    above = min(OH, -(-before // s))  # how many windows begin above the image
+    for u in range(above if d > H else min(above, 1)):  # taps that cannot leap over the image miss it in the first
+        i = -((u * s - before) // d)  # the first tap that is not above the image
+        if i >= KH or u * s - before + i * d >= H:
+            return u
+    below = -(-(H + before) // s)  # the first window that begins below the image
+    return below if below < OH else None
 
 
 def _same(H: int, KH: int, s: int, d: int) -> tuple[int, int]:

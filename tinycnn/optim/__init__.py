@@ -5,25 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tinycnn.naming import lookup
-from tinycnn.optim.adam import Adam, adam_step
-from tinycnn.optim.base import Optimizer
+from tinycnn.optim.adam import Adam, AdamW, adam_step, adamw_step
+from tinycnn.optim.adaptive import AdaDelta, AdaGrad, RMSProp, adadelta_step, adagrad_step, rmsprop_step
+from tinycnn.optim.base import Optimizer, clip_norm, clip_value
+from tinycnn.optim.regularise import L1, L2, Regulariser, l1_penalty, l2_penalty
 from tinycnn.optim.sgd import GD, SGD, Momentum, Nesterov, momentum_step, nesterov_step, sgd_step
 
 __all__ = [
     "GD",
+    "L1",
+    "L2",
     "SGD",
+    "AdaDelta",
+    "AdaGrad",
     "Adam",
+    "AdamW",
     "Momentum",
     "Nesterov",
     "Optimizer",
+    "RMSProp",
+    "Regulariser",
+    "adadelta_step",
+    "adagrad_step",
     "adam_step",
+    "adamw_step",
+    "clip_norm",
+    "clip_value",
+    "l1_penalty",
+    "l2_penalty",
     "momentum_step",
     "nesterov_step",
     "optimizer_named",
+    "rmsprop_step",
     "sgd_step",
 ]
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {o.name: o for o in (GD, SGD, Momentum, Nesterov, Adam)}
+_CLASSES = (GD, SGD, Momentum, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam, AdamW)
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {o.name: o for o in _CLASSES}
 
 
 def optimizer_named(name: str | Optimizer) -> Optimizer:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from tinycnn.formula import formula
-from tinycnn.optim.base import Array, Optimizer, check_option
+from tinycnn.optim.base import Array, Optimizer, Options, check_option
 
 
 @formula(
@@ -35,6 +37,32 @@ def adam_step(
     return w - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
 
 
+@formula(
+    "w = w - lr*weight_decay*w",
+    "m = beta1*m + (1 - beta1)*dw",
+    "v = beta2*v + (1 - beta2)*dw**2",
+    "w = w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)",
+    where="m, v and t are Adam's; the decay acts on the weight itself, and does not pass through m and v",
+    shapes="w (...), dw (...), m (...), v (...) -> w, m, v",
+    source="Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with the decay times the rate as in PyTorch",
+)
+def adamw_step(
+    w: Array, dw: Array, m: Array, v: Array, t: int, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999,
+    eps: float = 1e-8, weight_decay: float = 0.01,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """One step of Adam with decoupled decay; returns the weights and both moments.
+
+    The paper's decay is not multiplied by the rate, only by the schedule's factor; with a constant rate the two differ
+    by that constant.
+
+    >>> import numpy as np
+    >>> w, m, v = adamw_step(np.array([1.0]), np.zeros(1), np.zeros(1), np.zeros(1), t=1, lr=0.1, weight_decay=0.5)
+    >>> w    # without a gradient, only the decay is left
+    array([0.95])
+    """
+    return adam_step(w - lr * weight_decay * w, dw, m, v, t, lr, beta1, beta2, eps)
+
+
 class Adam(Optimizer):
     """Adam with the paper's defaults.
 
@@ -43,17 +71,40 @@ class Adam(Optimizer):
     """
 
     name = "adam"
-    options = ("lr", "beta1", "beta2", "eps")
+    options: ClassVar[tuple[str, ...]] = ("lr", "beta1", "beta2", "eps")
     slots = ("m", "v")
 
-    def __init__(self, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
-        super().__init__(lr)
+    def __init__(
+        self, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, **common: Any
+    ):
         self.beta1, self.beta2 = check_option("beta1", beta1, 0.0, 1.0), check_option("beta2", beta2, 0.0, 1.0)
         self.eps = check_option("eps", eps, 0.0)
+        super().__init__(lr, **common)
 
-    def update(self, w: Array, dw: Array, state: dict[str, Array]) -> Array:
+    def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """Step by the formula."""
-        w, state["m"], state["v"] = adam_step(
-            w, dw, state["m"], state["v"], self.steps, self.lr, self.beta1, self.beta2, self.eps
-        )
+        w, state["m"], state["v"] = adam_step(w, dw, state["m"], state["v"], self.steps, **o)
+        return w
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: the weights shrink by themselves, whatever their gradients.
+
+    >>> AdamW(1e-3)
+    AdamW(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.01)
+    """
+
+    name = "adamw"
+    options = (*Adam.options, "weight_decay")
+    decoupled = True
+
+    def __init__(
+        self, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+        weight_decay: float = 0.01, **common: Any,
+    ):  # fmt: skip
+        super().__init__(lr, beta1, beta2, eps, weight_decay=weight_decay, **common)
+
+    def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
+        """Step by the formula."""
+        w, state["m"], state["v"] = adamw_step(w, dw, state["m"], state["v"], self.steps, **o)
         return w

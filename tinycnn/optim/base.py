@@ -2,16 +2,70 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tinycnn.formula import formula
+
 Array = np.ndarray
+Options = dict[str, Any]
+
+
+@formula(
+    "dw = dw + weight_decay*w",
+    where="weight_decay is twice the strength of an L2 penalty",
+    shapes="w (...), dw (...) -> dw",
+    source="Krogh & Hertz 1992, NeurIPS; as `weight_decay` in PyTorch",
+)
+def decayed_gradient(w: Array, dw: Array, weight_decay: float) -> Array:
+    """The gradient with that of an L2 penalty added; AdamW decays the weights themselves instead.
+
+    >>> decayed_gradient(np.array([2.0]), np.array([1.0]), weight_decay=0.5)
+    array([2.])
+    """
+    return dw + weight_decay * w
+
+
+@formula(
+    "dw = max(min(dw, limit), -limit)",
+    shapes="dw (...) -> dw",
+    source="Mikolov 2012, dissertation, Brno University of Technology, section 3.3.2",
+)
+def clip_value(dw: Array, limit: float) -> Array:
+    """Cut every entry of a gradient to ±limit.
+
+    >>> clip_value(np.array([-3.0, 0.5, 2.0]), 1.0)
+    array([-1. ,  0.5,  1. ])
+    """
+    return np.clip(dw, -limit, limit)
+
+
+@formula(
+    "dw = dw * min(1, limit / (norm + 1e-6))",
+    where="norm is the length of all gradients together, laid end to end; 1e-6 guards against 0, as in PyTorch",
+    shapes="dw (...) -> dw",
+    source="Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1",
+)
+def clip_norm(dw: Array, norm: float, limit: float) -> Array:
+    """Shorten a gradient so that all of them together are no longer than `limit`; their direction stays.
+
+    >>> clip_norm(np.array([3.0]), norm=5.0, limit=1.0).round(4)
+    array([0.6])
+    """
+    return dw * min(1.0, limit / (norm + 1e-6))
 
 
 class Optimizer:
     """`step(params, grads)` updates every weight in place; `state` holds what each weight's update remembers.
+
+    Beside its own options every optimizer takes `weight_decay` (an L2 penalty's pull, in the gradient), `clip_value`
+    and `clip_norm`, in that order as PyTorch users apply them: clip first, then decay. `groups` gives some weights
+    other options: `{"dense*": {"lr": 1e-4}, "*.b": {"weight_decay": 0.0}}`, by the weight's path; the first that
+    matches counts.
 
     A subclass names its options and states, and calls its formula in `update`.
     """
@@ -19,33 +73,84 @@ class Optimizer:
     name: ClassVar[str] = ""
     options: ClassVar[tuple[str, ...]] = ("lr",)
     slots: ClassVar[tuple[str, ...]] = ()  # arrays remembered for each weight; they begin at zero
+    decoupled: ClassVar[bool] = False  # whether the formula itself decays the weights
     full_batch: ClassVar[bool] = False  # whether one step is meant to see all data at once
 
-    def __init__(self, lr: float):
+    def __init__(
+        self, lr: float, weight_decay: float = 0.0, clip_value: float | None = None, clip_norm: float | None = None,
+        groups: Mapping[str, Mapping[str, float]] | None = None,
+    ):  # fmt: skip
         self.lr = check_option("lr", lr, least=0.0)
+        self.weight_decay = check_option("weight_decay", weight_decay, least=0.0)
+        self.clip_value = None if clip_value is None else check_option("clip_value", clip_value, least=0.0)
+        self.clip_norm = None if clip_norm is None else check_option("clip_norm", clip_norm, least=0.0)
+        self.groups = {pattern: dict(options) for pattern, options in (groups or {}).items()}
+        for pattern, options in self.groups.items():
+            unknown = [o for o in options if o not in (*self.options, "weight_decay")]
+            if unknown:
+                raise ValueError(f"group {pattern!r}: {type(self).__name__} has no option {unknown[0]!r}")
         self.steps = 0
         self.state: dict[str, dict[str, Array]] = {}
 
-    def step(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+    def step(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Move every weight once; `params` and `grads` have the same keys."""
         self.steps += 1
+        norm = 0.0
+        if self.clip_norm is not None:
+            norm = math.sqrt(sum(float((dw * dw).sum()) for dw in grads.values()))
         for key, w in params.items():
+            o = self.options_of(key)
+            dw = self._clipped(grads[key], norm)
+            if not self.decoupled and (decay := o.pop("weight_decay")):
+                dw = decayed_gradient(w, dw, decay)
             state = self.state.setdefault(key, {slot: np.zeros_like(w) for slot in self.slots})
-            w[...] = self.update(w, grads[key], state)
+            w[...] = self.update(w, dw, state, o)
 
-    def update(self, w: Array, dw: Array, state: dict[str, Array]) -> Array:
-        """The next value of one weight; replaces what `state` remembers."""
+    def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
+        """The next value of one weight, by the options `o` of its group; replaces what `state` remembers."""
         raise NotImplementedError
+
+    def options_of(self, key: str) -> Options:
+        """The options in force for one weight."""
+        own = {option: getattr(self, option) for option in (*self.options, "weight_decay")}
+        for pattern, options in self.groups.items():
+            if fnmatch.fnmatchcase(key, pattern):
+                return own | options
+        return own
 
     def config(self) -> dict[str, Any]:
         """The options that make an equal optimizer."""
-        return {option: getattr(self, option) for option in self.options}
+        common: dict[str, Any] = {"weight_decay": 0.0, "clip_value": None, "clip_norm": None, "groups": {}}
+        changed = {k: getattr(self, k) for k, usual in common.items() if getattr(self, k) != usual}
+        return {option: getattr(self, option) for option in self.options} | changed
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that is remembered, so that training can go on from it to the same bits."""
+        state = {key: {slot: value.copy() for slot, value in slots.items()} for key, slots in self.state.items()}
+        return {"name": self.name, "steps": self.steps, "state": state}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a saved state; raises ValueError if it is another optimizer's."""
+        if saved.get("name") != self.name:
+            raise ValueError(f"this state is of {saved.get('name')!r}, and the optimizer is {self.name!r}")
+        for key, slots in saved["state"].items():
+            if set(slots) != set(self.slots):
+                raise ValueError(f"the state of {key} has {sorted(slots)}, and {self!r} remembers {sorted(self.slots)}")
+        self.steps = int(saved["steps"])
+        self.state = {key: {s: np.array(v) for s, v in slots.items()} for key, slots in saved["state"].items()}
+
+    def _clipped(self, dw: Array, norm: float) -> Array:
+        if self.clip_value is not None:
+            dw = clip_value(dw, self.clip_value)
+        if self.clip_norm is not None:
+            dw = clip_norm(dw, norm, self.clip_norm)
+        return dw
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
 
 
-def check_option(name: str, value: float, least: float, below: float = math.inf) -> float:
+def check_option(name: str, value: Any, least: float, below: float = math.inf) -> float:
     """A finite number in [least, below); raises ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
         raise ValueError(f"{name} must be a number, got {value!r}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tinycnn.formula import formula
-from tinycnn.optim.base import Array, Optimizer, check_option
+from tinycnn.optim.base import Array, Optimizer, Options, check_option
 
 
 @formula(
@@ -72,19 +72,19 @@ class SGD(Optimizer):
     name = "sgd"
     options: ClassVar[tuple[str, ...]] = ("lr", "momentum", "nesterov")
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.0, nesterov: bool = False):
-        super().__init__(lr)
+    def __init__(self, lr: float = 0.01, momentum: float = 0.0, nesterov: bool = False, **common: Any):
         self.momentum, self.nesterov = check_option("momentum", momentum, 0.0, below=1.0), nesterov
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs a momentum above 0, such as momentum=0.9")
         self.slots = ("v",) if momentum else ()  # type: ignore[misc]
+        super().__init__(lr, **common)
 
-    def update(self, w: Array, dw: Array, state: dict[str, Array]) -> Array:
+    def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """Step by the formula that the options choose."""
         if not self.momentum:
-            return sgd_step(w, dw, self.lr)
+            return sgd_step(w, dw, o["lr"])
         step = nesterov_step if self.nesterov else momentum_step
-        w, state["v"] = step(w, dw, state["v"], self.lr, self.momentum)
+        w, state["v"] = step(w, dw, state["v"], o["lr"], o["momentum"])
         return w
 
 
@@ -94,8 +94,8 @@ class Momentum(SGD):
     name = "momentum"
     options = ("lr", "momentum")
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9):
-        super().__init__(lr, momentum)
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9, **common: Any):
+        super().__init__(lr, momentum, **common)
 
 
 class Nesterov(SGD):
@@ -104,8 +104,8 @@ class Nesterov(SGD):
     name = "nesterov"
     options = ("lr", "momentum")
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9):
-        super().__init__(lr, momentum, nesterov=True)
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9, **common: Any):
+        super().__init__(lr, momentum, nesterov=True, **common)
 
 
 class GD(Optimizer):
@@ -118,9 +118,9 @@ class GD(Optimizer):
     name = "gd"
     full_batch = True
 
-    def __init__(self, lr: float = 0.1):
-        super().__init__(lr)
+    def __init__(self, lr: float = 0.1, **common: Any):
+        super().__init__(lr, **common)
 
-    def update(self, w: Array, dw: Array, state: dict[str, Array]) -> Array:
+    def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """The same formula as SGD's; what differs is the batch."""
-        return sgd_step(w, dw, self.lr)
+        return sgd_step(w, dw, o["lr"])

@@ -63,6 +63,9 @@ class Evaluation(tuple):
         """The numbers by name."""
         return dict(zip(self.names, self, strict=True))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Evaluation, (self.as_dict(),)
+
     def __getitem__(self, key: Any) -> Any:
         return self.as_dict()[key] if isinstance(key, str) else super().__getitem__(key)
 

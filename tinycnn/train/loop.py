@@ -29,6 +29,7 @@ class Trainable(Protocol):
     def backward(self, dy: Array) -> Array: ...  # noqa: D102
     def named_params(self) -> dict[str, Array]: ...  # noqa: D102
     def named_grads(self) -> dict[str, Array]: ...  # noqa: D102
+    def penalty(self) -> tuple[float, dict[str, Array]]: ...  # noqa: D102
     def first_not_finite(self, x: Array) -> str: ...  # noqa: D102
 
 
@@ -50,17 +51,20 @@ class Mean:
         return {name: total / self.count for name, total in self.sums.items()}
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinities and NaN are reported in words, with their layer
 def train_step(model: Trainable, x: Array, t: Array) -> dict[str, float]:
     """One step on one batch; returns the loss and metrics as they were before the update.
 
     Raises FloatingPointError, before any weight is changed, if the loss is not finite.
     """
     scores = model.forward(x, train=True)
-    loss = float(model.loss.forward(scores, t))
+    penalty, pulls = model.penalty()
+    loss = float(model.loss.forward(scores, t)) + penalty
     if not math.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss}: {model.first_not_finite(x)}")
     model.backward(model.loss.backward())
-    model.optimizer.step(model.named_params(), model.named_grads())
+    grads = model.named_grads()
+    model.optimizer.step(model.named_params(), grads | {key: grads[key] + pull for key, pull in pulls.items()})
     return {"loss": loss} | {name: metric(t, scores) for name, metric in model.metrics.items()}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 STEP = 1e-30
 TOLERANCE = 1e-12
+ALL_BUT_ZERO = 1e-2
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ def check_gradient(
 ) -> GradientReport:
     """Check the gradients that a function returns beside its value: `f(*arrays) -> (value, gradients)`.
 
-    Each array, in float64, is checked in random signed directions (the error is taken relative to Σ|∇f·v|, the
-    rounding that the sum allows) and at single entries, all of them or `entries` drawn at random (relative to the
-    largest). A gradient of None says that the function has none for that array, and is passed over.
+    Each array, in float64, is checked in random signed directions (the error is taken relative to Σ|∇f·v|, the rounding
+    that the sum allows) and at single entries, all of them or `entries` drawn at random (relative to the largest). An
+    array whose gradient is all but 0, such as a bias before a batch norm, has nothing but rounding to be relative to;
+    it is held to a hundredth of the largest gradient of all. A gradient of None says that the function has none for
+    that array, and is passed over.
 
     Raises TypeError for arrays that are not float64 and ValueError for a gradient of the wrong shape.
 
@@ -98,6 +101,8 @@ def check_gradient(
     if len(gradients) != len(arrays):
         raise ValueError(f"f returned {len(gradients)} gradients for {len(arrays)} arrays")
     checks = []
+    sizes = np.abs(np.concatenate([np.ravel(g) for g in gradients if g is not None] or [np.zeros(1)]))
+    floor = ALL_BUT_ZERO * sizes[np.isfinite(sizes)].max(initial=0.0)
     for place, (array, gradient, name) in enumerate(zip(arrays, gradients, names, strict=True)):
         if gradient is None or array.size == 0:
             continue
@@ -107,20 +112,24 @@ def check_gradient(
         def alone(x: np.ndarray, place: int = place) -> Any:
             return f(*arrays[:place], x, *arrays[place + 1 :])[0]
 
-        checks.append(_check_one(alone, array, np.array(gradient), name, entries, directions, rng, tolerance))
+        errors = _errors(alone, array, np.array(gradient), floor, entries, directions, rng)
+        worst, where = max(reversed(errors), key=lambda e: e[0])  # of equals the entry, which names a place
+        checks.append(GradientCheck(name, worst, where, len(errors), tolerance))
     return GradientReport(tuple(checks))
 
 
-def _check_one(
-    f: Callable, x: np.ndarray, gradient: np.ndarray, name: str, entries: int, directions: int,
-    rng: np.random.Generator, tolerance: float,
-) -> GradientCheck:  # fmt: skip
+def _errors(
+    f: Callable, x: np.ndarray, gradient: np.ndarray, floor: float, entries: int, directions: int,
+    rng: np.random.Generator,
+) -> list[tuple[float, str]]:  # fmt: skip
+    """The relative error in each direction and at each entry that is tried, and which it was."""
     errors: list[tuple[float, str]] = []
     for d in range(directions):
         v = rng.normal(size=x.shape)
         derivative, terms = complex_step(f, x, v), gradient * v
         with np.errstate(invalid="ignore"):  # infinities, which _ratio turns down
-            errors.append((_ratio(derivative - terms.sum(), abs(terms).sum()), f"random direction {d}"))
+            scale = max(abs(terms).sum(), floor)
+            errors.append((_ratio(derivative - terms.sum(), scale), f"random direction {d}"))
     picked = rng.permutation(x.size)[:entries]
     derivatives = []
     for flat in picked:
@@ -128,13 +137,12 @@ def _check_one(
         v.flat[flat] = 1.0
         derivatives.append(complex_step(f, x, v))
     sizes = np.abs([*derivatives, *gradient.flat])
-    scale = sizes[np.isfinite(sizes)].max(initial=0.0)
+    scale = max(sizes[np.isfinite(sizes)].max(initial=0.0), floor)
     for flat, derivative in zip(picked, derivatives, strict=True):
         at = tuple(map(int, np.unravel_index(flat, x.shape)))
         said = f"{list(at)}: {gradient[at]:.6g}, not {derivative:.6g}"
         errors.append((_ratio(derivative - gradient[at], scale), said))
-    worst, where = max(reversed(errors), key=lambda e: e[0])  # of equals the entry, which names a place
-    return GradientCheck(name, worst, where, len(errors), tolerance)
+    return errors
 
 
 def _ratio(difference: float, scale: float) -> float:
