@@ -13,18 +13,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinycnn.layers import (
+    ELU,
     AvgPool2D,
+    BatchNorm1D,
+    BatchNorm2D,
+    Conv1D,
     Conv2D,
+    ConvTranspose2D,
     Dense,
+    Dropout,
     Flatten,
     GlobalAvgPool2D,
+    GroupNorm,
     Layer,
+    LayerNorm,
+    LeakyReLU,
     LogSoftmax,
     MaxPool2D,
     MinPool2D,
     Pad2D,
     ReLU,
+    Reshape,
+    Sigmoid,
     Softmax,
+    Tanh,
+    Upsample2D,
 )
 
 
@@ -62,6 +75,24 @@ def spaced(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 
 CASES = [
+    LayerCase(lambda: LeakyReLU(0.1), (3, 2, 4)),
+    LayerCase(lambda: ELU(0.5), (3, 2, 4)),
+    LayerCase(Sigmoid, (7,)),
+    LayerCase(Tanh, (2, 3, 2)),
+    LayerCase(BatchNorm2D, (3, 2, 4)),
+    LayerCase(lambda: BatchNorm1D(momentum=0.3, eps=1e-3), (5,)),
+    LayerCase(LayerNorm, (2, 3, 4)),
+    LayerCase(lambda: GroupNorm(2, eps=1e-4), (4, 3, 2)),
+    LayerCase(lambda: Dropout(0.4), (11,)),
+    LayerCase(lambda: Dropout(0.3, per_channel=True, seed=5), (6, 2, 3)),
+    LayerCase(lambda: Upsample2D((2, 3)), (2, 3, 4)),
+    LayerCase(lambda: Upsample2D(2, mode="bilinear"), (2, 3, 4)),
+    LayerCase(lambda: Upsample2D((3, 2), mode="bilinear", align_corners=True), (1, 4, 3)),
+    LayerCase(lambda: Reshape((4, -1)), (2, 3, 2)),
+    LayerCase(lambda: Conv1D(3, 4, stride=2, padding=(1, 2)), (2, 9)),
+    LayerCase(lambda: Conv1D(4, 2, dilation=3, groups=2, flip=True, padding="same", use_bias=False), (4, 8)),
+    LayerCase(lambda: ConvTranspose2D(3, (3, 2), stride=2, padding=1, output_padding=(1, 0)), (2, 3, 4)),
+    LayerCase(lambda: ConvTranspose2D(4, 2, stride=3, dilation=2, groups=2, use_bias=False), (2, 2, 3)),
     LayerCase(lambda: Conv2D(4, (2, 3)), (3, 5, 7)),
     LayerCase(lambda: Conv2D(2, 3, stride=2, padding=1), (3, 6, 4)),
     LayerCase(lambda: Conv2D(3, (1, 2), stride=3, use_bias=False), (2, 7, 5)),

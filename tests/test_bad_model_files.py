@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import resource
 import subprocess
 import sys
 
@@ -38,9 +37,8 @@ def refusal(folder, data: bytes) -> str:
 
 
 def test_the_forgers_tool_leaves_a_good_file_good(good, tmp_path):
-    assert tc.load(write(tmp_path / "same", forged(good))).count_params() == tc.load(
-        write(tmp_path / "good", good)
-    ).count_params()
+    same, right = tc.load(write(tmp_path / "same", forged(good))), tc.load(write(tmp_path / "right", good))
+    assert same.summary() == right.summary()
 
 
 @pytest.mark.parametrize("place", ["no such file", "a folder"])
@@ -204,8 +202,8 @@ def loaded_or_refused(folder, files) -> None:
         path = write(folder / "odd.safetensors", data)
         try:
             model = tc.load(path)
-        except ModelFormatError as error:
-            assert str(error).startswith(str(path))
+        except ModelFormatError:
+            refusal(folder, data)
         else:
             assert model.input_shape is None or model.predict(np.zeros((1, *model.input_shape), np.float32)).ndim >= 2
 
@@ -229,7 +227,8 @@ def test_weights_of_another_type_are_refused(kind, good, tmp_path):
     assert f"weights must be float32 or float64: conv1.b ({np.dtype(kind)})" in text
 
 
-@pytest.mark.parametrize("entry", [None, 3, [], {}, {"dtype": "F32"}, {"dtype": "F32", "shape": 6, "data_offsets": [0, 24]},
+@pytest.mark.parametrize("entry", [None, 3, [], {}, {"dtype": "F32"},
+                                   {"dtype": "F32", "shape": 6, "data_offsets": [0, 24]},
                                    {"dtype": "F32", "shape": [6], "data_offsets": [0, 10**15]},
                                    {"dtype": "F32", "shape": [6], "data_offsets": [-24, 0]},
                                    {"dtype": "F99", "shape": [6], "data_offsets": [0, 24]},
@@ -279,4 +278,3 @@ def test_a_file_that_calls_for_huge_arrays_is_refused_before_any_is_made(good, t
                          timeout=60, check=False)  # fmt: skip
     assert run.returncode == 0, run.stderr[-2000:]
     assert run.stdout.splitlines() == [f"refused {path}" for path in [*paths, sparse]]
-    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY

@@ -171,8 +171,8 @@ def test_an_index_of_two_ranges_is_refused_with_both():
 
 def test_an_array_may_be_called_like_a_reduction():
     x, mean = np.arange(6.0).reshape(2, 3), np.array([10.0, 20.0, 30.0])
-    shapes = "x (N,C), mean (C) -> y (C)"
-    assert _test("y[c] = mean[n](x[n,c]) + mean[c]", shapes=shapes).evaluate(x=x, mean=mean).tolist() == [11.5, 22.5, 33.5]
+    both = _test("y[c] = mean[n](x[n,c]) + mean[c]", shapes="x (N,C), mean (C) -> y (C)")
+    assert both.evaluate(x=x, mean=mean).tolist() == [11.5, 22.5, 33.5]
 
 
 def test_a_result_may_be_a_part_of_what_is_read():

@@ -152,10 +152,22 @@ def test_a_float_label_is_named():
 
 
 @both
-@pytest.mark.parametrize("shape", [(4,), (3, 1), (3, 5), (2, 4), (3, 4, 1), ()])
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (3, 5), (2, 4), (3, 4, 1), ()])
 def test_targets_of_another_shape_are_refused_with_both_shapes(forward, shape):
     with pytest.raises(ShapeError, match=r"of shape \(3, 4\) are integers of shape \(3,\) or one-hot .*\(3, 4\)"):
         forward(_uniform(3, 4), np.zeros(shape, dtype=int))
+
+
+@both
+def test_a_column_of_labels_counts_as_labels(forward):
+    p, t = _uniform(3, 4), np.array([2, 0, 3])
+    assert forward(p, t[:, None])[0] == forward(p, t)[0]
+
+
+@both
+def test_a_one_hot_row_with_a_negative_part_is_refused(forward):
+    with pytest.raises(ValueError, match=r"one-hot rows hold parts of 1, but t\[0, 1\] is -1"):
+        forward(_uniform(1, 3), np.array([[2.0, -1.0, 0.0]]))
 
 
 @both

@@ -181,7 +181,7 @@ def test_names_stand_for_optimizers_and_an_object_for_itself():
         (lambda: Nesterov(0.1, momentum=0.0), "nesterov=True needs a momentum above 0"),
         (lambda: Adam(beta1=1.0), "beta1 must be ≥ 0 and < 1, got 1.0"),
         (lambda: Adam(beta2=-0.1), "beta2 must be ≥ 0 and < 1, got -0.1"),
-        (lambda: Adam(eps=-1e-8), "eps must be ≥ 0, got -1e-08"),
+        (lambda: Adam(eps=-1e-8), "eps must be a finite number > 0, got -1e-08"),
     ],
 )
 def test_a_bad_option_is_refused_with_its_value(make, said):

@@ -35,9 +35,9 @@ def test_predictions_weights_and_all_that_travels_with_them_come_back_to_the_bit
     np.testing.assert_array_equal(twin.predict_proba(X), model.predict_proba(X))
     assert_equal_weights(twin, weights(model))
     assert (twin.classes, twin.preprocessing, twin.seed) == (tuple("0123456789"), preprocessing, 4)
-    assert (twin.loss.name, repr(twin.optimizer), list(twin.metrics)) == (
-        "cross_entropy", "Adam(lr=0.003, beta1=0.8, beta2=0.999, eps=1e-08)", ["accuracy"]
-    ) or repr(twin.optimizer) == repr(model.optimizer)  # fmt: skip
+    assert (twin.loss.name, list(twin.metrics)) == ("cross_entropy", ["accuracy"])
+    assert repr(twin.optimizer) == repr(model.optimizer)
+    assert (twin.optimizer.lr, twin.optimizer.beta1) == (0.003, 0.8)
     assert twin.evaluate(X, Y) == model.evaluate(X, Y)
     assert twin.summary() == model.summary()
 
@@ -101,9 +101,8 @@ def test_an_infinite_border_comes_back(tmp_path):
     np.testing.assert_array_equal(again(model, tmp_path).predict(X), model.predict(X))
 
 
-@pytest.mark.parametrize(
-    "layout", [np.asfortranarray, lambda w: w[..., ::-1], lambda w: np.repeat(w, 2, axis=0)[::2], lambda w: w.T.copy().T]
-)
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda w: w[..., ::-1], lambda w: np.repeat(w, 2, axis=0)[::2],
+                                    lambda w: w.T.copy().T])  # fmt: skip
 def test_weights_that_lie_scattered_in_memory_come_back_in_order(layout, tmp_path):
     model = digit_network(seed=6)
     for layer in model.layers:

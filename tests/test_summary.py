@@ -78,7 +78,7 @@ def test_the_size_formula_holds_in_ceil_mode_where_a_window_would_begin_outside(
 
 def check_sizes(text: str, sizes: tuple[int, ...]) -> None:
     """Evaluate a size formula as it is printed."""
-    said = text.split(", ") if ", " in text else [text, text]
+    said = text.split(", ") if ", " in text else [text] * len(sizes)
     for one, size in zip(said, sizes, strict=True):
         formula, result = one.split(" = ")
         python = formula.replace("−", "-").replace("·", "*").replace("⌊", "math.floor(").replace("⌈", "math.ceil(")

@@ -113,10 +113,13 @@ class backend:  # noqa: N801, it is called like a function
 
     def __init__(self, name: str):
         self._before = current()
-        _chosen.rung = lookup(RUNGS, name, "backend")
+        self._rung = _chosen.rung = lookup(RUNGS, name, "backend")
 
     def __enter__(self) -> Rung:
-        return current()
+        if current() is not self._rung:  # the same object, used once more
+            self._before = current()
+        _chosen.rung = self._rung
+        return self._rung
 
     def __exit__(self, *exception: object) -> None:
         _chosen.rung = self._before

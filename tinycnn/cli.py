@@ -40,6 +40,7 @@ def demo(
 
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out must be a folder, and {out} is a file")
+    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is an error before training, not after
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         result = run_demo(out, epochs, seed)
     if as_json:

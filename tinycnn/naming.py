@@ -18,6 +18,8 @@ def lookup(table: Mapping[str, T], name: object, what: str) -> T:
     """
     if isinstance(name, str) and name in table:
         return table[name]
+    if isinstance(name, type):
+        raise ValueError(f"{what}: got the class {name.__name__} itself; did you mean {name.__name__}()?")
     near = difflib.get_close_matches(str(name), table, n=1)
     hint = f"; did you mean {near[0]!r}? There are" if near else "; there are"
     raise ValueError(f"no {what} {name!r}{hint} {', '.join(table)}")

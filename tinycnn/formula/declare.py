@@ -41,6 +41,7 @@ class Formula:
         given: Given | None = None, defaults: Mapping[str, Any] | None = None, parent: Formula | None = None,
     ):  # fmt: skip
         self.name, self.lines, self.parent = name, lines, parent
+        self.parameters: tuple[str, ...] = ()  # of the function that the formula stands above
         self.source: str = source or (parent.source if parent else "")
         self.given: Given | None = given or (parent.given if parent else None)
         self.defaults: dict[str, Any] = dict(parent.defaults if parent else {}) | dict(defaults or {})
@@ -117,7 +118,10 @@ class Formula:
 
     def names(self, **values: Any) -> dict[str, Any]:
         """Every name the formula may use, with its value: arrays, options, sizes, and what follows from them."""
-        names = self.defaults | values
+        unknown = sorted(set(values) - self._accepted)
+        if unknown and self.parameters:  # it stands above a function, and a misspelt option would go unnoticed
+            raise FormulaError(f"{self.name} has no {unknown[0]!r}; it takes {', '.join(sorted(self._accepted))}")
+        names = self.defaults | {k: np.asarray(v) if isinstance(v, list) else v for k, v in values.items()}
         if self.given is not None:
             try:
                 names |= self.given(names)
@@ -131,6 +135,14 @@ class Formula:
         if missing:
             raise FormulaError(f"{self.name} needs {', '.join(missing)}; it was given {', '.join(sorted(values))}")
         return names
+
+    @cached_property
+    def _accepted(self) -> frozenset[str]:
+        """Every name that `evaluate` may be given: arrays, options, and what the loops use."""
+        used = {name for nest in (*self._first, *self._nests) for name in nest.used}
+        sizes = {d for dims in self.shapes.values() for d in dims or () if d.isidentifier()}
+        inherited = self.parent._accepted if self.parent is not None else frozenset()
+        return frozenset(self.shapes) | frozenset(self.parameters) | used | sizes | inherited
 
     @cached_property
     def _macros(self) -> Macros:
@@ -302,9 +314,11 @@ def formula(*lines: str, where: str = "", shapes: str = "", source: str = "", gi
     def declare(fn: Callable) -> Callable:
         own_name = name or fn.__name__.removesuffix("_forward").removesuffix("_step")
         parent = formulas.get(own_name.removesuffix("_backward")) if own_name.endswith("_backward") else None
-        parameters = inspect.signature(fn).parameters.values() if parent is None else ()
+        parameters = tuple(inspect.signature(fn).parameters.values()) if parent is None else ()
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         entry = formulas.add(Formula(own_name, lines, where, shapes, source, given, defaults, parent))
+        if parameters and parameters[0].name != "cache":
+            entry.parameters = tuple(p.name for p in parameters)
         fn.formula = entry  # type: ignore[attr-defined]
         fn.__doc__ = _with_formula(inspect.getdoc(fn) or "", entry, parent is None)
         return fn

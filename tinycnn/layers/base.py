@@ -86,9 +86,17 @@ class Layer:
     # ------------------------------------------------------- what every layer does
 
     def build(self, input_shape: Shape, rng: np.random.Generator | None) -> Shape:
-        """Fix the shapes and draw the weights; without a generator the weights are left for the caller to set."""
+        """Fix the shapes and draw the weights; without a generator the weights are left for the caller to set.
+
+        A layer that has weights of the right shapes keeps them: it may come, trained, from another network.
+        """
+        if getattr(self, "activation", None) is not None:
+            raise ValueError(f"{self.label}: activation= stands for a layer of its own; put both into a Sequential")
         self.output_shape = self.infer(tuple(input_shape))
         self.input_shape = tuple(input_shape)
+        wanted = {name: shape for name, (shape, _) in self.weights(self.input_shape).items()}
+        if self.params and {name: w.shape for name, w in self.params.items()} == wanted:
+            return self.output_shape
         self.params, self.grads, self.buffers = {}, {}, {}
         if rng is not None:
             for name, (shape, initialise) in self.buffer_shapes(self.input_shape).items():

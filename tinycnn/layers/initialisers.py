@@ -20,6 +20,8 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     >>> fans((16, 3, 5, 5)), fans((10, 64))
     ((75, 400), (64, 10))
     """
+    if len(shape) < 2:
+        raise ValueError(f"a bias of shape {shape} has no fan: begin it with 'zeros', 'ones', 'normal' or 'uniform'")
     taps = math.prod(shape[2:])
     return shape[1] * taps, shape[0] * taps
 

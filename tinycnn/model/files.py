@@ -109,7 +109,15 @@ def save(model: Sequential, path: str | Path) -> None:
         "architecture": architecture,
         "sha256": _digest(architecture, tensors),
     }
-    write_whole(path, to_bytes(tensors, metadata=header))
+    write_whole(path, _in_order(to_bytes(tensors, metadata=header)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its header's keys sorted: the library leaves them to chance, and equal models differ."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # the weights begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
 def load(path: str | Path) -> Sequential:
@@ -255,6 +263,8 @@ def _json(text: str, what: str) -> dict[str, Any]:
 
     try:
         found = json.loads(text, object_pairs_hook=unique, parse_constant=number)
+    except ModelFormatError:
+        raise
     except (ValueError, RecursionError):
         raise ModelFormatError(f"{what} is not the JSON it should be") from None
     if not isinstance(found, dict):

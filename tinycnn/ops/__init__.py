@@ -1,6 +1,7 @@
 """The mathematics in NumPy: pure pairs `xxx_forward(...) -> (y, cache)` and `xxx_backward(dy, cache)`.
 
-Arrays in, arrays out, no state. Each formula stands above the code that is it; `tinycnn.formulas` holds them all.
+Arrays in, arrays out, no state. A cache may hold the very arrays that forward was given: change none of them before
+backward. Each formula stands above the code that is it; `tinycnn.formulas` holds them all.
 """
 
 from tinycnn.ops.activation import (

@@ -21,6 +21,9 @@ def floating(array: Any, name: str, axes: str = "") -> Array:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}; convert it with np.asarray({name})")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, and an op has no use for a mask: fill it with {name}.filled(0)")
+    array = np.asarray(array)  # np.matrix and its kin would multiply as matrices
     if array.dtype.newbyteorder("=").name not in _TYPES:
         raise TypeError(
             f"{name} must hold float32 or float64 (complex in verification), got {array.dtype}; "

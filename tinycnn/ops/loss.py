@@ -24,6 +24,8 @@ def targets(t: Any, shape: tuple[int, ...]) -> Array:
     """
     t = np.asarray(t)
     classes_last = (shape[0], *shape[2:])
+    if t.ndim == 2 and t.shape == (shape[0], 1) and len(shape) == 2 and shape[1] > 1:
+        t = t[:, 0]  # a column of labels, as Keras's data sets have it
     if t.shape == shape:
         if t.dtype.kind not in "fcbiu":
             raise TypeError(f"one-hot targets must be numbers, got {t.dtype}")
@@ -32,6 +34,10 @@ def targets(t: Any, shape: tuple[int, ...]) -> Array:
         if wrong.size:
             at = tuple(map(int, wrong[0]))
             raise ValueError(f"each one-hot row must sum to 1, but the one at {at} sums to {sums[at]:.6g}")
+        wrong = np.argwhere(t.real < 0)
+        if wrong.size:
+            at = tuple(map(int, wrong[0]))
+            raise ValueError(f"one-hot rows hold parts of 1, but t{list(at)} is {t[at]}")
         return t.astype(np.float64) if t.dtype.kind in "biu" else t
     if t.shape != classes_last:
         raise ShapeError(

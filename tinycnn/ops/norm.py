@@ -229,8 +229,7 @@ def group_norm_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
     xhat, rstd, gamma, shape = cache
     dy = upstream(dy, shape)
     dx = _normalise_backward((gamma * dy).reshape(xhat.shape), xhat, rstd, (2,))
-    axes = _but(1, dy)
-    return dx.reshape(shape), (dy * xhat.reshape(shape)).sum(axis=axes), dy.sum(axis=axes)
+    return dx.reshape(shape), (dy * xhat.reshape(shape)).sum(axis=_but(1, dy)), dy.sum(axis=_but(1, dy))
 
 
 def _moments(x: Array, axes: Axes) -> tuple[Array, Array, Array]:

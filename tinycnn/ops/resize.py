@@ -102,12 +102,11 @@ def upsample_bilinear2d_forward(x: Array, scale: Any, align_corners: bool = Fals
     array([[0., 1., 3., 4.]])
     """
     x, (sv, sh) = floating(x, "x", "N,C,H,W"), pair(scale, "scale")
-    N, C, H, W = x.shape
+    H, W = x.shape[2:]
     (row, rv), (column, rh) = linear_neighbours(H, sv, align_corners), linear_neighbours(W, sh, align_corners)
     rv, rh = rv.astype(x.real.dtype), rh.astype(x.real.dtype)
-    y = np.zeros((N, C, H * sv, W * sh), x.dtype)
-    for i, j in np.ndindex(2, 2):  # the four neighbours of every pixel
-        y += rv[:, i, None] * rh[:, j] * x[:, :, row[:, i, None], column[:, j]]
+    tall = sum(rv[:, i, None] * x[:, :, row[:, i]] for i in (0, 1))  # (N, C, OH, W): between two rows,
+    y = sum(rh[:, j] * np.take(tall, column[:, j], axis=3) for j in (0, 1))  # and then between two columns
     return y, (x.shape, _as_matrix(row, rv, H), _as_matrix(column, rh, W))
 
 

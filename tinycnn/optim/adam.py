@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinycnn.formula import formula
+from tinycnn.ops.checks import number
 from tinycnn.optim.base import Array, Optimizer, Options, check_option
 
 
@@ -78,7 +79,7 @@ class Adam(Optimizer):
         self, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, **common: Any
     ):
         self.beta1, self.beta2 = check_option("beta1", beta1, 0.0, 1.0), check_option("beta2", beta2, 0.0, 1.0)
-        self.eps = check_option("eps", eps, 0.0)
+        self.eps = number(eps, "eps", above=0)
         super().__init__(lr, **common)
 
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.formula import formula
+from tinycnn.ops.checks import number
 from tinycnn.optim.base import Array, Optimizer, Options, check_option
 
 
@@ -85,7 +86,7 @@ class AdaGrad(Optimizer):
 
     def __init__(self, lr: float = 0.01, eps: float = 1e-10, **common: Any):
         super().__init__(lr, **common)
-        self.eps = check_option("eps", eps, 0.0)
+        self.eps = number(eps, "eps", above=0)
 
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """Step by the formula."""
@@ -106,7 +107,7 @@ class RMSProp(Optimizer):
 
     def __init__(self, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-8, **common: Any):
         super().__init__(lr, **common)
-        self.alpha, self.eps = check_option("alpha", alpha, 0.0, 1.0), check_option("eps", eps, 0.0)
+        self.alpha, self.eps = check_option("alpha", alpha, 0.0, 1.0), number(eps, "eps", above=0)
 
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """Step by the formula."""
@@ -127,7 +128,7 @@ class AdaDelta(Optimizer):
 
     def __init__(self, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, **common: Any):
         super().__init__(lr, **common)
-        self.rho, self.eps = check_option("rho", rho, 0.0, 1.0), check_option("eps", eps, 0.0)
+        self.rho, self.eps = check_option("rho", rho, 0.0, 1.0), number(eps, "eps", above=0)
 
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """Step by the formula."""

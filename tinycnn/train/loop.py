@@ -64,8 +64,13 @@ def train_step(model: Trainable, x: Array, t: Array) -> dict[str, float]:
         raise FloatingPointError(f"the loss is {loss}: {model.first_not_finite(x)}")
     model.backward(model.loss.backward())
     grads = model.named_grads()
-    model.optimizer.step(model.named_params(), grads | {key: grads[key] + pull for key, pull in pulls.items()})
-    return {"loss": loss} | {name: metric(t, scores) for name, metric in model.metrics.items()}
+    grads |= {key: grads[key] + pull for key, pull in pulls.items()}
+    for key, dw in grads.items():
+        if not np.isfinite(dw).all():
+            raise FloatingPointError(f"the loss is {loss:.4g}, but the gradient of {key} is not finite")
+    numbers = {"loss": loss} | {name: metric(t, scores) for name, metric in model.metrics.items()}
+    model.optimizer.step(model.named_params(), grads)
+    return numbers
 
 
 def fit(
@@ -103,4 +108,7 @@ def _epoch(
             ) from None
         mean.add(numbers, len(x_batch))
         progress.batch(mean.values())
+    for key, w in model.named_params().items():
+        if not np.isfinite(w).all():
+            raise FloatingPointError(f"training stopped after epoch {epoch}: the weights {key} are no longer finite")
     return mean.values()

@@ -177,7 +177,7 @@ def classification_report(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequenc
 
 def _classes_of(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None) -> tuple[NDArray, NDArray, int]:
     """Both as int64 classes (N,), and the number of classes."""
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = _pixels_as_rows(np.asarray(y_true), np.asarray(y_pred))
     widths = {a.shape[1] for a in (true, pred) if a.ndim == 2 and a.shape[1] > 1}
     if num_classes is not None:
         widths.add(num_classes)
@@ -191,6 +191,20 @@ def _classes_of(y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None) -
     if len(true) == 0:
         raise ValueError("there are no examples: a metric of nothing is undefined.")
     return true, pred, K if K is not None else int(max(true.max(), pred.max())) + 1
+
+
+def _pixels_as_rows(true: NDArray, pred: NDArray) -> tuple[NDArray, NDArray]:
+    """Images of labels (N, H, W) and of scores (N, K, H, W) as one long list of pixels; anything else as it is."""
+    if pred.ndim < 3:
+        return true, pred
+    has_classes = pred.dtype.kind == "f"
+    K, pixels = pred.shape[1], (len(pred), *pred.shape[2:]) if has_classes else pred.shape
+    if true.shape not in (pixels, pred.shape):
+        raise ShapeError(f"y_true {true.shape} and y_pred {pred.shape} do not fit: one label a pixel is {pixels}.")
+    rows = lambda a: np.moveaxis(a, 1, -1).reshape(-1, K)  # noqa: E731
+    if not has_classes:
+        return true.ravel(), pred.ravel()
+    return rows(true) if true.shape == pred.shape else true.ravel(), rows(pred)
 
 
 def _from_one_hot(y: NDArray) -> NDArray:

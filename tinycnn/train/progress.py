@@ -26,7 +26,7 @@ class Progress:
             from tqdm.std import tqdm
 
             title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
-            self._bar = tqdm(total=self.steps, desc=title, file=sys.stdout, unit="batch", dynamic_ncols=True)
+            self._bar = tqdm(total=self.steps, desc=title, file=sys.stdout, unit="batch", leave=False)
 
     def batch(self, numbers: Mapping[str, float]) -> None:
         """Advance the bar by a batch."""
@@ -35,12 +35,9 @@ class Progress:
             self._bar.update()
 
     def end_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        """Close the bar, or print the epoch's line."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(_words(numbers), refresh=True)
-            self._bar.close()
-            self._bar = None
-        elif self.verbose:
+        """Take the bar away, and print the epoch's line."""
+        self.close()
+        if self.verbose:
             seconds = time.perf_counter() - self._started
             title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
             print(f"{title}  {seconds:.1f} s  {_words(numbers)}", flush=True)

@@ -100,6 +100,8 @@ def check_gradient(
     gradients = list(f(*arrays)[1])
     if len(gradients) != len(arrays):
         raise ValueError(f"f returned {len(gradients)} gradients for {len(arrays)} arrays")
+    if all(gradient is None for gradient in gradients):
+        raise ValueError("f returned no gradient at all (None for every array): there is nothing to check")
     checks = []
     sizes = np.abs(np.concatenate([np.ravel(g) for g in gradients if g is not None] or [np.zeros(1)]))
     floor = ALL_BUT_ZERO * sizes[np.isfinite(sizes)].max(initial=0.0)
