@@ -116,6 +116,30 @@ def test_threads_that_ask_at_once_all_get_the_right_answers():
     assert wrong == []
 
 
+def test_asking_while_it_trains_does_not_disturb_the_training():
+    """Layers keep one cache: a prediction between a forward and its backward would spoil the gradient."""
+    (x, y), runs = digits(32), []
+    for askers in (0, 3):
+        model, over = compiled(seed=1), threading.Event()
+
+        def ask(size: int, model: Sequential = model, over: threading.Event = over) -> None:
+            while not over.is_set():
+                model.predict(x[:size])
+
+        threads = [threading.Thread(target=ask, args=(1 + 7 * i,), daemon=True) for i in range(askers)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(5):
+                model.fit(x, y, epochs=4, batch_size=8, verbose=0)
+        finally:
+            over.set()
+        for thread in threads:
+            thread.join(30)
+        runs.append(model.predict(x))
+    np.testing.assert_array_equal(*runs)
+
+
 def test_the_same_answers_from_any_layout_of_the_same_numbers():
     model, (x, _) = digit_network(), digits(6)
     expected = model.predict(x)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from tinycnn import data, zoo
 from tinycnn.data import Dataset
@@ -48,8 +47,7 @@ def train_digits(
     model = zoo.digits(seed)
     model.compile(optimizer=Adam(1e-3), loss="cross_entropy", metrics=["accuracy"])
     validation = None if val is None else (val.x, val.y)
-    with threadpool_limits(limits=1):  # matrices so small are not worth sharing: a second thread mostly waits
-        history = model.fit(train.x, train.y, epochs=epochs, batch_size=32, validation_data=validation, verbose=verbose)
+    history = model.fit(train.x, train.y, epochs=epochs, batch_size=32, validation_data=validation, verbose=verbose)
     return model, history
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "tinycnn", 1
 MAX_HEADER = 16 * 1024 * 1024
-MAX_LAYERS = 4096
+MAX_LAYERS = 2048
 MAX_SIZE = 2**24  # the largest size of an image, kernel or layer that a file may call for
 ALLOWED: dict[str, type[Layer]] = {n: getattr(layer_classes, n) for n in layer_classes.__all__ if n != "Layer"}
 ALLOWED |= {"Residual": Residual, "SkipConcat": SkipConcat}
@@ -61,8 +61,8 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: np.random.
     from tinycnn.train import METRICS
 
     try:
-        if len(config["layers"]) > MAX_LAYERS:
-            raise ModelFormatError(f"{len(config['layers']):,} layers are over the limit of {MAX_LAYERS:,}")
+        if (count := _count(config["layers"])) > MAX_LAYERS:
+            raise ModelFormatError(f"{count:,} layers are over the limit of {MAX_LAYERS:,}")
         members = [_layer(entry) for entry in config["layers"]]
         model = Sequential(
             seed=config["seed"], classes=config["classes"], preprocessing=config["preprocessing"], dtype=dtype
@@ -183,6 +183,11 @@ def _entry(layer: Layer) -> dict[str, Any]:
     """A layer as plain JSON; what is inside it likewise."""
     options = {k: [_entry(one) for one in v] if k == "layers" else v for k, v in layer.config().items()}
     return {"class": type(layer).__name__, "name": layer.name, "options": options}
+
+
+def _count(entries: list[dict[str, Any]]) -> int:
+    """How many layers there are, with those inside others."""
+    return sum(1 + _count(entry["options"].get("layers", [])) for entry in entries)
 
 
 def _layer(entry: dict[str, Any]) -> Layer:

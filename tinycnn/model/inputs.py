@@ -12,6 +12,14 @@ from tinycnn.layers.base import Array, Shape
 from tinycnn.optim import Optimizer
 
 
+def check_dtype(dtype: Any) -> np.dtype:
+    """The type of a network's weights: float32, float64, or complex in a verification; raises ValueError otherwise."""
+    found = np.dtype(dtype)
+    if found.name not in ("float32", "float64", "complex64", "complex128"):
+        raise ValueError(f"dtype must be float32 (to train) or float64 (to verify), got {found}")
+    return found
+
+
 def check_examples(x: Any, name: str, input_shape: Shape | None, dtype: np.dtype) -> Array:
     """Examples as an array of the model's type, (N, *input_shape).
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinycnn import train
+from tinycnn.blas import one_blas_thread
 from tinycnn.errors import ShapeError
 from tinycnn.layers.activation import LogSoftmax, Sigmoid, Softmax
 from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.layers.losses import BCEWithLogits, Loss, loss_named
 from tinycnn.model.chain import Chain
-from tinycnn.model.inputs import check_examples, check_fit
+from tinycnn.model.ending import check_ending
+from tinycnn.model.inputs import check_dtype, check_examples, check_fit
 from tinycnn.model.summary import summary
 from tinycnn.naming import lookup
 from tinycnn.ops import sigmoid_forward, softmax_forward
@@ -48,7 +50,7 @@ class Sequential(Chain):
         dtype: Any = np.float32, name: str | None = None,
     ):  # fmt: skip
         super().__init__((), input_shape, name)
-        self.seed, self.dtype = check_seed(seed), np.dtype(dtype)
+        self.seed, self.dtype = check_seed(seed), check_dtype(dtype)
         self.classes = None if classes is None else tuple(str(c) for c in classes)
         self.preprocessing = dict(preprocessing or {})
         self.optimizer: Optimizer | None = None
@@ -103,12 +105,13 @@ class Sequential(Chain):
         Raises ValueError for a name that is none, and for a loss that does not belong behind the last layer: a loss
         that takes logits behind a softmax would apply softmax twice, shrink every gradient, and still seem to learn.
         """
-        self.optimizer, chosen = optimizer_named(optimizer), loss_named(loss)
-        check_last_layer(self.layers, chosen)
+        chosen_optimizer, chosen = optimizer_named(optimizer), loss_named(loss)
+        check_ending(self.layers, chosen)
+        chosen_optimizer.belong_to(self)
         if not (regularizer is None or isinstance(regularizer, Regulariser)):
             raise TypeError(f"regularizer must be tinycnn.optim.L1(…) or L2(…), got {regularizer!r}")
-        self.loss, self.regularizer = chosen, regularizer
-        self.metrics = {_metric_name(m): lookup(METRICS, m, "metric") if isinstance(m, str) else m for m in metrics}
+        named = metrics_named([metrics] if isinstance(metrics, str) else metrics)
+        self.optimizer, self.loss, self.regularizer, self.metrics = chosen_optimizer, chosen, regularizer, named
 
     def fit(
         self, x: Any, y: Any, epochs: int = 1, batch_size: int | None = None, validation_data: Any = None,
@@ -121,15 +124,12 @@ class Sequential(Chain):
         finite.
         """
         optimizer, loss = self._compiled()
-        with self._lock:
+        with self._lock, one_blas_thread():
             x, y = self._examples(x, "x"), np.asarray(y)
             check_fit(x, y, epochs, batch_size, optimizer)
-            check_last_layer(self.layers, loss)
             loss.check(y, (len(x), *self._outputs()))
             if validation_data is not None:
-                x_val, y_val = self._examples(validation_data[0], "validation x"), np.asarray(validation_data[1])
-                check_fit(x_val, y_val, epochs, None, optimizer)
-                loss.check(y_val, (len(x_val), *self._outputs()))
+                x_val, y_val = self._validation(validation_data, loss)
             size = len(x) if optimizer.full_batch else batch_size or BATCH
             validate = None if validation_data is None else lambda: self._evaluate(x_val, y_val)
             return train.fit(self, x, y, epochs, size, self._shuffle if shuffle else None, validate, verbose)
@@ -137,7 +137,7 @@ class Sequential(Chain):
     def evaluate(self, x: Any, y: Any, verbose: int = 0) -> Evaluation:
         """The loss and the metrics on these data, as a result that unpacks in order and answers to names."""
         _, loss = self._compiled()
-        with self._lock:
+        with self._lock, one_blas_thread():
             x, y = self._examples(x, "x"), np.asarray(y)
             check_fit(x, y, 1, None, None)
             loss.check(y, (len(x), *self._outputs()))
@@ -145,6 +145,18 @@ class Sequential(Chain):
         if verbose:
             print(", ".join(f"{name} {value:.4f}" for name, value in result.as_dict().items()))
         return result
+
+    def _validation(self, validation_data: Any, loss: Loss) -> tuple[Array, Array]:
+        """The validation data, checked as the training data are; an error says that it is about them."""
+        if not (isinstance(validation_data, tuple | list) and len(validation_data) == 2):
+            raise TypeError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}")
+        try:
+            x, y = self._examples(validation_data[0], "x"), np.asarray(validation_data[1])
+            check_fit(x, y, 1, None, None)
+            loss.check(y, (len(x), *self._outputs()))
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"validation_data: {error}") from None
+        return x, y
 
     def _evaluate(self, x: Array, y: Array) -> dict[str, float]:
         _, loss = self._compiled()
@@ -161,7 +173,7 @@ class Sequential(Chain):
 
     def predict(self, x: Any) -> Array:
         """What the last layer gives, for every example; an array of the caller's own."""
-        with self._lock:
+        with self._lock, one_blas_thread():
             x = self._examples(x, "x")
             out = np.empty((len(x), *self._outputs()), self.dtype)
             for start in range(0, len(x), PREDICT_BATCH):
@@ -181,8 +193,17 @@ class Sequential(Chain):
         return sigmoid_forward(scores)[0] if isinstance(self.loss, BCEWithLogits) else softmax_forward(scores)[0]
 
     def predict_classes(self, x: Any) -> Array:
-        """The class with the highest score for every example, (N,); of equal scores the first."""
-        return self.predict(x).argmax(axis=1)
+        """The class with the highest score for every example, (N,); of equal scores the first.
+
+        Raises ValueError where there is nothing to choose from: a single output, or scores that are NaN.
+        """
+        scores = self.predict(x)
+        if scores.shape[1] < 2:
+            raise ValueError(f"{scores.shape[1]} output is no choice of classes; look at predict itself")
+        broken = np.argwhere(np.isnan(scores))
+        if broken.size:
+            raise ValueError(f"the scores of example {broken[0][0]} are NaN: is its input?")
+        return scores.argmax(axis=1)
 
     # ------------------------------------------------------------------ describe, copy, save
 
@@ -207,7 +228,10 @@ class Sequential(Chain):
         return copy
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, weights, classes and preprocessing as one safetensors file, whole or not at all."""
+        """Write architecture, weights, classes and preprocessing as one safetensors file, whole or not at all.
+
+        What the optimizer remembers and the state of the shuffle are not in it: `fit` after `load` starts those anew.
+        """
         from tinycnn.model.files import save
 
         with self._lock:
@@ -238,9 +262,19 @@ class Sequential(Chain):
     def __repr__(self) -> str:
         return f"<Sequential of {len(self.layers)} layers: {' → '.join(str(layer.name) for layer in self.layers)}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which cannot be copied, so that copy.deepcopy works."""
+        return {key: value for key, value in vars(self).items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.RLock())
+        if self.optimizer is not None:
+            self.optimizer.belong_to(self, anew=True)
+
     def _compiled(self) -> tuple[Optimizer, Loss]:
         if self.loss is None or self.optimizer is None:
             raise RuntimeError("compile the model first: model.compile(optimizer='adam', loss='cross_entropy')")
+        check_ending(self.layers, self.loss)
         return self.optimizer, self.loss
 
     def _examples(self, x: Any, name: str) -> Array:
@@ -260,33 +294,12 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
-def check_last_layer(layers: Sequence[Layer], loss: Loss) -> None:
-    """Raise ValueError if the loss and the last layer do not belong together."""
-    last = layers[-1] if layers else None
-    if loss.takes == "logits" and isinstance(last, Sigmoid):
-        raise ValueError(
-            f"the network ends in {last.label}, but loss {loss.name!r} takes logits and applies its own.\n"
-            "  Remove the last layer, or use loss='binary_crossentropy' with Sigmoid()."
-        )
-    if loss.takes == "answers" and last is not None and not isinstance(last, Sigmoid | Softmax):
-        raise ValueError(
-            f"loss {loss.name!r} takes probabilities, but the network ends in {last.label}.\n"
-            "  Add Sigmoid() at the end (or Softmax(), for classes that exclude each other), or use "
-            "loss='bce_with_logits'."
-        )
-    if loss.takes == "logits" and isinstance(last, Softmax | LogSoftmax):
-        raise ValueError(
-            f"the network ends in {last.label}, but loss {loss.name!r} takes logits and applies softmax itself.\n"
-            "  Softmax of a softmax squeezes all probabilities together: gradients shrink, though it still seems to "
-            "learn.\n  Remove the last layer, or use loss='categorical_crossentropy' (one-hot) or "
-            "'sparse_categorical_crossentropy' (integers) with Softmax()."
-        )
-    if loss.takes == "probabilities" and last is not None and not isinstance(last, Softmax):
-        raise ValueError(
-            f"loss {loss.name!r} takes probabilities, but the network ends in {last.label}.\n"
-            "  Add Softmax() at the end, or use loss='cross_entropy', which takes logits."
-        )
-
-
-def _metric_name(metric: str | Callable) -> str:
-    return metric if isinstance(metric, str) else metric.__name__
+def metrics_named(metrics: Iterable[str | Metric]) -> dict[str, Metric]:
+    """Metrics by name; raises ValueError for a name that is none, that comes twice, or that is the loss's."""
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+        if name in found or name == "loss":
+            raise ValueError(f"two numbers would be called {name!r}: give the metric another name")
+        found[name] = lookup(METRICS, metric, "metric") if isinstance(metric, str) else metric
+    return found

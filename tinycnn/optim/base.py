@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import weakref
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -91,6 +92,7 @@ class Optimizer:
                 raise ValueError(f"group {pattern!r}: {type(self).__name__} has no option {unknown[0]!r}")
         self.steps = 0
         self.state: dict[str, dict[str, Array]] = {}
+        self._owner: Any = None
 
     def step(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Move every weight once; `params` and `grads` have the same keys."""
@@ -105,6 +107,20 @@ class Optimizer:
                 dw = decayed_gradient(w, dw, decay)
             state = self.state.setdefault(key, {slot: np.zeros_like(w) for slot in self.slots})
             w[...] = self.update(w, dw, state, o)
+
+    def belong_to(self, owner: Any, anew: bool = False) -> None:
+        """Serve one network: what is remembered of its weights would be wrong for those of another.
+
+        Raises ValueError if it has taken steps for another one.
+        """
+        other = None if self._owner is None else self._owner()
+        if self.steps and other is not None and other is not owner and not anew:
+            raise ValueError(f"this {type(self).__name__} already trains another network: make a new one for this one")
+        self._owner = weakref.ref(owner)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but who it belongs to, which a copy does not share."""
+        return vars(self) | {"_owner": None}
 
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """The next value of one weight, by the options `o` of its group; replaces what `state` remembers."""
