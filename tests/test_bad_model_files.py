@@ -251,6 +251,8 @@ HUGE = {
     "pool": lambda good: forged(good, lambda a: a["layers"][2]["options"].update(
         kernel_size=[2**24, 2**24], stride=[1, 1], padding=[2**23, 2**23], dilation=[2**24 - 1, 1])),
     "layers": lambda good: forged(good, lambda a: a.update(layers=[a["layers"][1]] * 100_000)),
+    "layers inside": lambda good: forged(good, lambda a: a.update(layers=[
+        {"class": "Residual", "name": None, "options": {"layers": [a["layers"][1] | {"name": None}] * 20_000}}])),
     "seed": lambda good: forged(good, lambda a: a.update(seed=-(10**4000))),
     "classes": lambda good: forged(good, lambda a: a.update(classes=10**9)),
 }  # fmt: skip

@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 
 import tinycnn as tc
-from tinycnn import AvgPool2D, Conv2D, Dense, Flatten, LogSoftmax, MaxPool2D, ReLU, Sequential, ShapeError, Softmax
+from tinycnn import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    LogSoftmax,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+    ShapeError,
+    SkipConcat,
+    Softmax,
+    Upsample2D,
+)
 from tinycnn.model import Chain
 
 X = np.random.default_rng(0).normal(size=(3, 1, 6, 5)).astype(np.float32)
@@ -94,6 +107,21 @@ def test_the_advised_image_is_the_smallest_square_that_fits(layers, image):
     assert make((1, side, side)).output_shape is not None
     with pytest.raises(ShapeError):
         make((1, side - 1, side - 1))
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+def test_a_u_net_is_advised_an_image_that_every_pool_divides_and_soon(depth):
+    def net(side, inner=2):
+        layers = [Conv2D(inner, 3, padding="same")]
+        for _ in range(depth):
+            layers = [Conv2D(2, 3, padding="same"), SkipConcat([MaxPool2D(2), *layers, Upsample2D(2)])]
+        return Sequential(layers, input_shape=(1, side, side))
+
+    odd = 2**depth * 2 + 1
+    with pytest.raises(ShapeError, match=rf"\n  Feed images such as {2**depth * 3}×{2**depth * 3}\.$") as caught:
+        net(odd)
+    assert str(caught.value).count("Feed images such as") == 1
+    assert net(2**depth * 3).output_shape is not None
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,9 +24,20 @@ class Facts:
 
     size: str = ""
     kernel: tuple[int, int] = (1, 1)  # how many input pixels a side one output pixel sees
-    stride: tuple[int, int] = (1, 1)
+    stride: tuple[int | Fraction, int | Fraction] = (1, 1)  # input pixels from one output pixel to the next
     sees_all: bool = False
     macs: int = 0  # multiply-accumulates for one example
+
+    def then(self, after: Facts) -> Facts:
+        """What is true of two layers in a row: the patch grows by (kernel − 1)·stride, and the strides multiply.
+
+        >>> Facts(kernel=(3, 3), stride=(2, 2)).then(Facts(kernel=(2, 2))).kernel
+        (5, 5)
+        """
+        (kv, kh), (sv, sh) = self.kernel, self.stride
+        kernel = (math.ceil(kv + (after.kernel[0] - 1) * sv), math.ceil(kh + (after.kernel[1] - 1) * sh))
+        stride = (sv * after.stride[0], sh * after.stride[1])
+        return Facts("", kernel, stride, self.sees_all or after.sees_all, self.macs + after.macs)
 
 
 class Layer:

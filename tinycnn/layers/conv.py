@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from tinycnn.errors import ShapeError
@@ -218,7 +219,10 @@ class ConvTranspose2D(_Filters):
         C, H, W = input_shape
         window, taps = self._window(input_shape), math.prod(self.kernel_size)
         size = f"{H} → {window.H}" + ("" if (H, window.H) == (W, window.W) else f", {W} → {window.W}")
-        return Facts(size, macs=taps * self.filters // self.groups * C * H * W)
+        (KH, KW), (sv, sh), (dv, dh) = self.kernel_size, self.stride, self.dilation
+        reach = (-(-(dv * (KH - 1) + 1) // sv), -(-(dh * (KW - 1) + 1) // sh))
+        stride = (Fraction(1, sv), Fraction(1, sh))
+        return Facts(size, reach, stride, macs=taps * self.filters // self.groups * C * H * W)
 
     def _window(self, input_shape: Shape) -> Window:
         """The window of the convolution that this is the transpose of."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from tinycnn import ops
@@ -51,7 +52,8 @@ class Upsample2D(Layer):
     def facts(self, input_shape: Shape) -> Facts:
         """The sizes multiply."""
         (_, H, W), (sv, sh) = input_shape, self.scale
-        return Facts(f"{H}·{sv} = {H * sv}" + ("" if (H, sv) == (W, sh) else f", {W}·{sh} = {W * sh}"))
+        size = f"{H}·{sv} = {H * sv}" + ("" if (H, sv) == (W, sh) else f", {W}·{sh} = {W * sh}")
+        return Facts(size, (1, 1) if self.mode == "nearest" else (2, 2), (Fraction(1, sv), Fraction(1, sh)))
 
 
 class MaxUnpool2D(Layer):
@@ -91,6 +93,13 @@ class MaxUnpool2D(Layer):
         if self.pool.infer(before) != (C, H, W):
             raise ShapeError(f"MaxUnpool2D takes what {self.of!r} gave, {self.pool.infer(before)}, got {input_shape}")
         return before
+
+    def facts(self, input_shape: Shape) -> Facts:
+        """The pool's sizes, back again."""
+        assert self.pool is not None
+        (_, H, W), (_, OH, OW), (sv, sh) = input_shape, self.infer(input_shape), self.pool.stride
+        size = f"{H} → {OH}" + ("" if (H, OH) == (W, OW) else f", {W} → {OW}")
+        return Facts(size, stride=(Fraction(1, sv), Fraction(1, sh)))
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Every number at its maximum's place."""

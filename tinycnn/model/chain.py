@@ -17,6 +17,7 @@ class Chain(Layer):
     """y = f_k(… f_2(f_1(x))), with static shapes: each layer is built for what the one before it gives."""
 
     kind = "chain"
+    advises = True  # what would fit is worked out once, by the outermost chain
 
     def __init__(self, layers: Iterable[Layer] = (), input_shape: Shape | None = None, name: str | None = None):
         super().__init__(name, input_shape)
@@ -39,6 +40,8 @@ class Chain(Layer):
         self._give_name(layer)
         layer.link({other.name or "": other for other in self.layers})
         self.layers.append(layer)
+        if isinstance(layer, Chain):
+            layer.advises = False
         if (word := getattr(layer, "activation", None)) is not None:
             layer.activation = None  # type: ignore[attr-defined]
             self.append(activation(word))
@@ -94,13 +97,10 @@ class Chain(Layer):
 
     def facts(self, input_shape: Shape) -> Facts:
         """The layers' together: kernels and strides compose, multiplications add."""
-        reach, jump, sees_all, macs, shape = [1, 1], [1, 1], False, 0, tuple(input_shape)
+        together, shape = Facts(), tuple(input_shape)
         for layer in self.layers:
-            one = layer.facts(shape)
-            reach = [r + (k - 1) * j for r, k, j in zip(reach, one.kernel, jump, strict=True)]
-            jump = [j * s for j, s in zip(jump, one.stride, strict=True)]
-            sees_all, macs, shape = sees_all or one.sees_all, macs + one.macs, layer.infer(shape)
-        return Facts("", (reach[0], reach[1]), (jump[0], jump[1]), sees_all, macs)
+            together, shape = together.then(layer.facts(shape)), layer.infer(shape)
+        return together
 
     def _paths(self) -> list[tuple[str, Layer]]:
         return [item for layer in self.layers for item in layer.walk()]
@@ -129,27 +129,27 @@ class Chain(Layer):
             layer.weights(shape)
         except ShapeError as error:
             message = f"{layer.label} (layer {place + 1}): {error}"
-            side = _smallest_side(self.layers, first) or _smallest_side(self.layers[: place + 1], first)
-            remedy = "Remove a pooling layer" if layer.kind == "pool" else "Use a smaller kernel or more padding"
-            advice = f"\n  {remedy}, or feed images of at least {side}×{side}." if side else ""
-            raise ShapeError(message + advice) from None
+            if self.advises:
+                up_to_here = self.layers[: place + 1]
+                message += _advice(self.layers, first, layer.kind) or _advice(up_to_here, first, layer.kind)
+            raise ShapeError(message) from None
         return out
 
 
-def _smallest_side(layers: Sequence[Layer], input_shape: Shape) -> int:
-    """The side of the smallest square image that passes all these layers; 0 if there is none."""
+def _advice(layers: Sequence[Layer], input_shape: Shape, kind: str) -> str:
+    """What would fit: the smallest square image that passes all these layers, if there is one."""
     if len(input_shape) != 3:
-        return 0
+        return ""
     C, H, W = input_shape
-    low, high = min(H, W), min(H, W)
-    while high < LARGEST_ADVISED and not _fits(layers, (C, high, high)):
-        low, high = high, high * 2
-    if not _fits(layers, (C, high, high)):
-        return 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _fits(layers, (C, middle, middle)) else (middle, high)
-    return high
+    large = least = min(H, W)
+    while large < LARGEST_ADVISED and not _fits(layers, (C, large, large)):
+        large *= 2
+    if not _fits(layers, (C, large, large)):
+        return ""
+    side = next(s for s in range(least, large + 1) if _fits(layers, (C, s, s)))
+    remedy = {"pool": "Remove a pooling layer, or feed", "conv": "Use a smaller kernel or more padding, or feed"}
+    size = "of at least" if _fits(layers, (C, side + 1, side + 1)) else "such as"  # halved and doubled: not every size
+    return f"\n  {remedy.get(kind, 'Feed')} images {size} {side}×{side}."
 
 
 def _fits(layers: Sequence[Layer], shape: Shape) -> bool:

@@ -25,6 +25,7 @@ class _Around(Layer):
     ):
         super().__init__(name, input_shape)
         self.inner = Chain([layers] if isinstance(layers, Layer) else layers)
+        self.inner.advises = False
 
     @property
     def layers(self) -> list[Layer]:

@@ -18,24 +18,18 @@ def summary(model: Chain) -> str:
     if model.input_shape is None:
         return f"{model!r}, not built: the shape of its input is not known yet"
     rows: list[tuple[str, ...]] = [("input", "", "", _shape(model.input_shape), "1×1", "", "")]
-    field, jump, whole = [1, 1], [1, 1], False
+    seen = Facts()
     for layer in model.layers:
         assert layer.input_shape is not None
         assert layer.output_shape is not None
         facts = layer.facts(layer.input_shape)
-        field, jump, whole = _receptive(facts, field, jump, whole)
-        sees = "all" if whole else f"{field[0]}×{field[1]}"
+        seen = seen.then(facts)
+        sees = "all" if seen.sees_all else f"{seen.kernel[0]}×{seen.kernel[1]}"
         weights = sum(w.size for _, inner in layer.walk() for w in inner.params.values())
         rows.append((layer.name or "", type(layer).__name__, facts.size, _shape(layer.output_shape), sees,
                      f"{weights:,}" if weights else "0", f"{facts.macs:,}"))  # fmt: skip
     total = _totals(model)
     return "\n".join([*_table(rows), total])
-
-
-def _receptive(facts: Facts, field: list[int], jump: list[int], whole: bool) -> tuple[list[int], list[int], bool]:
-    """The patch of the input that one output sees: it grows by (kernel − 1)·jump, and the jump by the stride."""
-    field = [r + (k - 1) * j for r, k, j in zip(field, facts.kernel, jump, strict=True)]
-    return field, [j * s for j, s in zip(jump, facts.stride, strict=True)], whole or facts.sees_all
 
 
 def _shape(shape: tuple[int, ...]) -> str:
