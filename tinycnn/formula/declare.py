@@ -46,6 +46,7 @@ class Formula:
         self.given: Given | None = given or (parent.given if parent else None)
         self.defaults: dict[str, Any] = dict(parent.defaults if parent else {}) | dict(defaults or {})
         own, self.results = parse_shapes(shapes)
+        self.inputs: tuple[str, ...] = tuple(parse_shapes(shapes.partition("->")[0])[0])
         self.shapes = _inherit_shapes(own, parent) if parent else own
         elementwise = frozenset(symbol for symbol, dims in self.shapes.items() if dims == ("...",))
         self.statements = tuple(parse_statement(line, elementwise) for line in lines)
@@ -63,7 +64,8 @@ class Formula:
     @property
     def latex(self) -> str:
         """The formula as LaTeX, ready between `$$`."""
-        lines = [printing.latex_statement(s) for s in self.statements]
+        numbers = frozenset(name for name, dims in self.shapes.items() if dims == ())
+        lines = [printing.latex_statement(s, numbers) for s in self.statements]
         if len(lines) == 1:
             return lines[0]
         aligned = r" \\ ".join(printing.align(line) for line in lines)
@@ -78,7 +80,7 @@ class Formula:
     def shapes_text(self) -> str:
         """The shapes of everything that goes in and comes out."""
         show = lambda name: f"{name} ({', '.join(dims)})" if (dims := self.shapes.get(name)) is not None else name  # noqa: E731
-        inputs = ", ".join(show(s) for s in self.shapes if s not in self.results)
+        inputs = ", ".join(show(s) for s in self.inputs)
         return f"{inputs} → {', '.join(show(r) for r in self.results)}".strip()
 
     @property

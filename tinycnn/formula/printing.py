@@ -25,9 +25,9 @@ def text_statement(statement: Statement) -> str:
     return _statement(statement, _Text())
 
 
-def latex_statement(statement: Statement) -> str:
-    """One statement as LaTeX."""
-    return _statement(statement, _Latex())
+def latex_statement(statement: Statement, numbers: frozenset[str] = frozenset()) -> str:
+    """One statement as LaTeX; `numbers` are symbols that are one number, so that a dy among them is no ∂L/∂y."""
+    return _statement(statement, _Latex(numbers))
 
 
 def align(line: str) -> str:
@@ -163,6 +163,9 @@ class _Latex(_Text):
 
     scatter, times, minus, rest = r"\mathrel{+}=", r"\,", "-", r"\dots"
 
+    def __init__(self, numbers: frozenset[str] = frozenset()):
+        self.numbers = numbers
+
     def operator(self, node: ast.BinOp) -> str | None:
         if isinstance(node.op, ast.Pow):
             base = self.show(node.left, 5)
@@ -181,7 +184,7 @@ class _Latex(_Text):
     def symbol(self, name: str) -> str:
         if name in LATEX_SYMBOLS:
             return LATEX_SYMBOLS[name]
-        if _is_gradient(name):
+        if name not in self.numbers and _is_gradient(name):
             return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {self.symbol(name[1:])}}}"
         return name if len(name) == 1 else r"\mathrm{" + name.replace("_", r"\_") + "}"
 

@@ -51,7 +51,7 @@ class Layer:
     options: ClassVar[tuple[str, ...]] = ()  # the attributes that, passed to the class, make an equal layer
 
     def __init__(self, name: str | None = None, input_shape: Shape | None = None):
-        self.name = name
+        self.name, self.named_by_network = name, False
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}

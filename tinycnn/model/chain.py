@@ -115,11 +115,14 @@ class Chain(Layer):
 
     def _give_name(self, layer: Layer) -> None:
         names = {other.name for other in self.layers}
+        if layer.name in names and layer.named_by_network:
+            layer.name = None  # it was named by another network, where the name was free
         if layer.name is not None and layer.name in names:
             raise ValueError(f"two layers are called {layer.name!r}: give each a name of its own")
         number = 1 + sum(other.kind == layer.kind for other in self.layers)
         while layer.name is None or layer.name in names:
             layer.name, number = f"{layer.kind}{number}", number + 1
+            layer.named_by_network = True
 
     def _infer_one(self, place: int, shape: Shape, first: Shape) -> Shape:
         layer = self.layers[place]

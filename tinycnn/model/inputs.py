@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,16 @@ def check_dtype(dtype: Any) -> np.dtype:
     if found.name not in ("float32", "float64", "complex64", "complex128"):
         raise ValueError(f"dtype must be float32 (to train) or float64 (to verify), got {found}")
     return found
+
+
+def warn_if_channels_last(input_shape: Shape) -> None:
+    """Warn of an input shape such as (32, 32, 3): it can be built, as 32 channels of 32×3, and is hardly meant."""
+    if len(input_shape) == 3 and input_shape[2] in (1, 3) and input_shape[0] == input_shape[1] > 4:
+        H, W, C = input_shape
+        warnings.warn(
+            f"input_shape={input_shape} means {H} channels of {W}×{C}; channels come first here: ({C}, {H}, {W})?",
+            stacklevel=3,
+        )
 
 
 def check_examples(x: Any, name: str, input_shape: Shape | None, dtype: np.dtype) -> Array:
@@ -59,6 +70,8 @@ def _shape_message(name: str, shape: tuple[int, ...], wanted: Shape) -> str:
     message = f"{name} must be a batch of {wanted} examples, {('N', *wanted)}".replace("'", "") + f", got shape {shape}"
     if shape == wanted:
         return message + f". For one example: {name}[None]"
+    if len(wanted) == 3 and shape[1:] == (wanted[2], wanted[0], wanted[1]):
+        return message + f". Channels come first here: build the network with input_shape={shape[1:]}"
     if len(wanted) == 3 and shape[1:] == (wanted[1], wanted[2], wanted[0]):
         return message + f". Channels come first here: tinycnn.data.to_nchw({name})"
     if wanted[0] == 1 and shape[1:] == wanted[1:]:

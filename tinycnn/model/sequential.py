@@ -17,7 +17,7 @@ from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.layers.losses import BCEWithLogits, Loss, loss_named
 from tinycnn.model.chain import Chain
 from tinycnn.model.ending import check_ending
-from tinycnn.model.inputs import check_dtype, check_examples, check_fit
+from tinycnn.model.inputs import check_dtype, check_examples, check_fit, warn_if_channels_last
 from tinycnn.model.summary import summary
 from tinycnn.naming import lookup
 from tinycnn.ops import sigmoid_forward, softmax_forward
@@ -86,6 +86,7 @@ class Sequential(Chain):
     def _build_if_known(self) -> None:
         known = self.wanted_shape or (self.layers[0].wanted_shape if self.layers else None)
         if self.layers and known is not None:
+            warn_if_channels_last(known)
             self.build(known, self._rng)
 
     def _ensure_built(self, x: Array) -> None:
