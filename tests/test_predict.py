@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import numpy as np
@@ -187,3 +188,28 @@ def test_the_way_out_that_a_message_shows_works(x, fix):
     with pytest.raises((ShapeError, TypeError)):
         digit_network().predict(x)
     assert digit_network().predict(fix(x)).shape[1:] == (10,)
+
+
+def test_a_deep_copy_is_a_network_of_its_own():
+    model = compiled()
+    twin = copy.deepcopy(model)
+    x, y = digits(32)
+    before = model.predict(x)
+    np.testing.assert_array_equal(twin.predict(x), before)
+    twin.fit(x, y, epochs=1, verbose=0)
+    np.testing.assert_array_equal(model.predict(x), before)
+    model.fit(x, y, epochs=1, verbose=0)
+    np.testing.assert_array_equal(model.predict(x), twin.predict(x))
+
+
+def test_nothing_to_choose_from_is_no_class():
+    one = tc.Sequential([tc.Flatten(), tc.Dense(1)], input_shape=(1, 8, 8))
+    with pytest.raises(ValueError, match="1 output is no choice of classes"):
+        one.predict_classes(digits(4)[0])
+
+
+def test_an_example_that_is_not_a_number_has_no_class():
+    x = digits(4)[0].copy()
+    x[2, 0, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="the scores of example 2 are NaN"):
+        compiled().predict_classes(x)

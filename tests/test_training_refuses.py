@@ -248,3 +248,41 @@ def test_a_loss_that_is_infinite_by_itself_says_so():
     model.compile(loss="mse")
     text = said(FloatingPointError, lambda: model.fit(X, np.full((32, 2), 1e30, np.float32), verbose=0))
     assert "the loss is inf: every layer's output is finite, so it arises in the loss itself" in text
+
+
+def test_an_optimizer_that_trains_one_network_is_refused_by_another():
+    optimizer = tc.optim.Adam()
+    first, second = digit_network(), digit_network()
+    first.compile(optimizer, loss="cross_entropy")
+    first.fit(X, Y, verbose=0)
+    with pytest.raises(ValueError, match="this Adam already trains another network: make a new one"):
+        second.compile(optimizer, loss="cross_entropy")
+    first.compile(optimizer, loss="cross_entropy")  # its own it may go on with
+
+
+@pytest.mark.parametrize("metrics", [["accuracy", "accuracy"], [lambda t, y: 0.0, lambda t, y: 1.0]])
+def test_two_metrics_of_one_name_are_refused(metrics):
+    with pytest.raises(ValueError, match="two numbers would be called"):
+        digit_network().compile(metrics=metrics)
+
+
+def test_a_softmax_is_found_inside_a_nested_network_and_before_a_flatten():
+    inner = tc.Sequential([tc.Flatten(), tc.Dense(10), tc.Softmax()])
+    for layers in ([inner], [tc.Flatten(), tc.Dense(10), tc.Softmax(), tc.Flatten()]):
+        with pytest.raises(ValueError, match="applies softmax itself"):
+            tc.Sequential(layers, input_shape=(1, 8, 8)).compile(loss="cross_entropy")
+
+
+def test_an_infinite_gradient_stops_before_the_weights_change():
+    model = Sequential([Dense(1)], input_shape=(3,))
+    model.layers[0].params["w"][:] = 1e-8
+    before = weights(model)
+    model.compile(SGD(0.1), loss="mse")
+    with pytest.raises(FloatingPointError, match=r"the gradient of dense1\.w is not finite"):
+        model.fit(np.full((4, 3), 1e26, np.float32), np.zeros((4, 1)), verbose=0)
+    assert_equal_weights(model, before)
+
+
+def test_an_input_shape_with_the_channels_last_is_warned_of():
+    with pytest.warns(UserWarning, match=r"means 32 channels of 32×3; channels come first here: \(3, 32, 32\)\?"):
+        tc.Sequential([tc.Conv2D(2, 3)], input_shape=(32, 32, 3))

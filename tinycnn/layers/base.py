@@ -154,6 +154,10 @@ class Layer:
         for child in self.children():
             yield from child.walk(path + ".")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what the last forward left behind, which a copy has no use for."""
+        return vars(self) | {"cache": None, "_undo": None}
+
     def __repr__(self) -> str:
         words = [f"{k}={v!r}" for k, v in self.config().items()]
         return f"{type(self).__name__}({', '.join(words)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -217,16 +218,16 @@ class Sequential(Chain):
         return sum(w.size for w in self.named_params().values())
 
     def astype(self, dtype: Any) -> Sequential:
-        """A copy with weights of another type: float64 to verify, float32 to train."""
-        from tinycnn.model.files import from_config, to_config
-
-        copy = from_config(to_config(self), dtype=dtype)
-        for path, layer in copy._paths():
-            twin = self.layer(path)
-            layer.params = {key: value.astype(dtype) for key, value in twin.params.items()}
-            layer.buffers = {key: value.astype(dtype) for key, value in twin.buffers.items()}
-        copy.loss, copy.metrics = copy.loss or self.loss, dict(self.metrics)
-        return copy
+        """A copy with weights of another type: float64 to verify, float32 to train. Its optimizer starts anew."""
+        twin = copy.deepcopy(self)
+        twin.dtype = check_dtype(dtype)
+        for _, layer in twin._paths():
+            layer.dtype = twin.dtype
+            layer.params = {key: value.astype(dtype) for key, value in layer.params.items()}
+            layer.buffers = {key: value.astype(dtype) for key, value in layer.buffers.items()}
+        if twin.optimizer is not None:
+            twin.optimizer.steps, twin.optimizer.state = 0, {}
+        return twin
 
     def save(self, path: str | Path) -> None:
         """Write architecture, weights, classes and preprocessing as one safetensors file, whole or not at all.
