@@ -98,7 +98,7 @@ def _shorten(parts: tuple[Cell, ...], numbers: bool, level: int) -> list[str]:
     left_out = parts[_SHOWN_FIRST:-_SHOWN_LAST]
     more = f"… {len(left_out)} more"
     if numbers and level:
-        more += f" (sum = {show_number(sum(p.value for p in left_out))})"
+        more += f" (sum = {show_number(sum(p.value for p in left_out)).strip('()')})"
     return [*shown[:_SHOWN_FIRST], more, *shown[_SHOWN_FIRST:]]
 
 

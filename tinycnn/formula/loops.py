@@ -103,7 +103,8 @@ class LoopNest:
         self.used: set[str] = set()
         self.indices: dict[str, None] = dict.fromkeys(outer)
         body = self._body(len(outer) + 1)
-        self.source = "\n".join([self._signature(), *self._open_loops(outer, 1), *body])
+        raw = "\n".join([self._signature(), *self._open_loops(outer, 1), *body])
+        self.source = ast.unparse(ast.parse(raw))  # the same program, with the brackets that it needs and no others
         self._function: Callable[..., None] | None = None
 
     def run(self, out: Any, names: dict[str, Any], sizes: dict[str, int]) -> None:

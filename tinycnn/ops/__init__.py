@@ -88,6 +88,7 @@ from tinycnn.ops.resize import (
     upsample_nearest2d_forward,
 )
 from tinycnn.ops.softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
+from tinycnn.ops.window import output_size
 
 __all__ = [
     "avg_pool2d_backward",
@@ -152,6 +153,7 @@ __all__ = [
     "mse_forward",
     "multi_margin_backward",
     "multi_margin_forward",
+    "output_size",
     "pad2d_backward",
     "pad2d_forward",
     "relu_backward",
