@@ -2,6 +2,7 @@
 
     python tests/make_golden.py formulas    # how every op's formula prints
     python tests/make_golden.py torch       # what PyTorch computes (needs PyTorch), for tests that run without it
+    python tests/make_golden.py optim       # a hundred steps of PyTorch's optimizers, likewise
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ RECORDED = {  # which cases PyTorch's answers are recorded for: one of each kind
     "log_softmax": ("images",),
     "flatten": ("images",),
     "pad2d": ("value",),
-    "cross_entropy": ("labels", "one_hot", "pixels"),
+    "cross_entropy": ("labels", "one_hot", "soft", "pixels", "weights", "weights_soft", "smoothing", "ignore", "all"),
     "categorical_crossentropy": ("labels", "pixels"),
+    "focal": ("labels", "gamma_0", "gamma_1", "pixels"),
     "mse": ("images",),
+    "mae": ("images",),
+    "hinge": ("rows",),
+    "multi_margin": ("labels", "pixels"),
+    "binary_cross_entropy_with_logits": ("rows", "soft"),
+    "binary_cross_entropy": ("rows", "images"),
+    "dice": ("masks", "rows"),
     "leaky_relu": ("steep",),
     "elu": ("alpha",),
     "sigmoid": ("rows",),
@@ -68,12 +76,29 @@ def torch_vectors() -> dict[str, np.ndarray]:
     return table
 
 
+def optimizer_vectors() -> dict[str, np.ndarray]:
+    """Weights and gradients (float32, as above), and PyTorch's weights in float64 after 1, 10 and 100 steps."""
+    from optim_cases import RECORDED_STEPS, SHAPES, VARIED, end_to_end, random_grads, random_params, torch_trajectory
+
+    narrow = lambda arrays: {key: np.float32(a) for key, a in arrays.items()}  # noqa: E731
+    wide = lambda arrays: {key: np.float64(a) for key, a in arrays.items()}  # noqa: E731
+    start, grads = narrow(random_params()), [narrow(step) for step in random_grads(100)]
+    table = {f"start/{key}": w for key, w in start.items()}
+    table |= {f"grads/{key}": np.stack([step[key] for step in grads]) for key in SHAPES}
+    for name, case in VARIED.items():
+        weights = list(torch_trajectory(case, wide(start), [wide(step) for step in grads]))
+        table[name] = np.stack([end_to_end(weights[t - 1]) for t in RECORDED_STEPS])
+    return table
+
+
 def main(what: str) -> None:
     """Write one of the files."""
     if what == "formulas":
         (FOLDER / "formulas.txt").write_text(printed_formulas(), encoding="utf-8")
     elif what == "torch":
         np.savez_compressed(FOLDER / "torch_ops.npz", **torch_vectors())
+    elif what == "optim":
+        np.savez_compressed(FOLDER / "torch_optim.npz", **optimizer_vectors())
     else:
         sys.exit(__doc__)
 

@@ -35,4 +35,4 @@ def test_forward_and_backward_are_what_pytorch_recorded(case, recorded):
 def test_the_record_is_whole_and_small(recorded):
     assert {key.split("/")[0] for key in recorded} == set(map(str, CHOSEN))
     assert len(CHOSEN) == sum(map(len, RECORDED.values())), "RECORDED names a case that op_cases.py does not have"
-    assert FILE.stat().st_size < 100_000
+    assert FILE.stat().st_size < 160_000

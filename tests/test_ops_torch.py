@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
+from make_golden import RECORDED
 from op_cases import CASES
+from op_cases_losses import LOSS_CASES
 from oracles import assert_all_same, assert_same
 from strategies import conv_cases, pool_cases, score_shapes, seeds
 
@@ -20,8 +23,8 @@ pytestmark = pytest.mark.torch
 NAMES = ("first", "second", "third")
 
 
-def _agree(name, args, options, grads=(0,), seed=0):
-    """Our pair and PyTorch's autograd give the same, under the same random dy."""
+def _agree(name, args, options, grads=(0,), seed=0, terms=None):
+    """Our pair and PyTorch's autograd give the same, under the same random dy; `terms(dy)` is what dx cancels from."""
     dy = lambda y: np.random.default_rng(seed).normal(size=np.shape(y))  # noqa: E731
     y, cache = getattr(ops, f"{name}_forward")(*args, **options)
     upstream = dy(y)
@@ -29,6 +32,9 @@ def _agree(name, args, options, grads=(0,), seed=0):
     theirs, their_gradients = torch_results(name, args, options, grads, lambda y: np.asarray(dy(y)))
     assert_same(y, theirs, what="y:")
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    if terms is not None:
+        assert_same(gradients[0], their_gradients[0], terms=terms(abs(upstream)), what="dx:")
+        return
     assert_all_same(gradients, their_gradients, NAMES[: len(grads)])
 
 
@@ -81,12 +87,39 @@ def test_softmax_and_the_losses(shape, seed):
     z, labels = 3 * rng.normal(size=shape), rng.integers(0, shape[1], size=(shape[0], *shape[2:]))
     p = ops.softmax_forward(z)[0]
     soft = ops.softmax_forward(rng.normal(size=shape))[0]
-    for name in ("softmax", "log_softmax", "relu"):
-        _agree(name, (z,), {}, seed=seed)
+    for name in ("softmax", "log_softmax"):
+        _agree(name, (z,), {}, seed=seed, terms=lambda dy: dy.sum(axis=1, keepdims=True))
+    _agree("relu", (z,), {}, seed=seed)
     for t in (labels, soft):
-        _agree("cross_entropy", (z, t), {}, seed=seed)
+        _agree("cross_entropy", (z, t), {}, seed=seed, terms=lambda dy: dy / labels.size)  # p − t may cancel
         _agree("categorical_crossentropy", (p, t), {}, seed=seed)
     _agree("mse", (z, rng.normal(size=shape)), {}, seed=seed)
+
+
+@given(shape=score_shapes(), seed=seeds, smoothing=st.floats(0, 0.9), gamma=st.sampled_from([0.0, 1.0, 1.5, 2.0, 5.0]))
+def test_the_options_of_the_class_losses(shape, seed, smoothing, gamma):
+    rng = np.random.default_rng(seed)
+    z, labels = 3 * rng.normal(size=shape), rng.integers(0, shape[1], size=(shape[0], *shape[2:]))
+    weights = rng.uniform(0.1, 3, size=shape[1]).tolist()
+    options = {"class_weights": weights, "label_smoothing": smoothing}
+    total = np.take(weights, labels).sum()
+    _agree("cross_entropy", (z, labels), options, seed=seed, terms=lambda dy: 3 * dy / total)
+    ignored = int(labels.flat[0])
+    if (labels != ignored).any():
+        total = np.take(weights, labels[labels != ignored]).sum()
+        options |= {"ignore_index": ignored}
+        _agree("cross_entropy", (z, labels), options, seed=seed, terms=lambda dy: 3 * dy / total)
+    soft, options = ops.softmax_forward(rng.normal(size=shape))[0], options | {"ignore_index": None}
+    _agree("cross_entropy", (z, soft), options, seed=seed, terms=lambda dy: 3 * dy / labels.size)
+    options = {"gamma": gamma, "class_weights": weights}
+    _agree("focal", (z, labels), options, seed=seed, terms=lambda dy: 3 * (1 + gamma) * dy / labels.size)
+    _agree("multi_margin", (z, labels), {"margin": smoothing}, seed=seed, terms=lambda dy: dy / labels.size)
+
+
+def test_every_loss_has_a_reference_and_golden_vectors():
+    names = {case.name for case in LOSS_CASES}
+    assert names <= set(REFERENCE)
+    assert names <= set(RECORDED)
 
 
 def test_the_extremes_are_pytorchs():

@@ -3,101 +3,142 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from optim_cases import (
+    CASES,
+    RECORDED_STEPS,
+    SHAPES,
+    VARIED,
+    end_to_end,
+    random_grads,
+    random_params,
+    torch_trajectory,
+)
 
 import tinycnn as tc
 from tinycnn import optim
-from tinycnn.optim import GD, OPTIMIZERS, SGD, Adam, Momentum, Nesterov, Optimizer, optimizer_named
+from tinycnn.optim import (
+    GD,
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSProp,
+    optimizer_named,
+)
 
-SHAPES = {"conv1.w": (2, 3, 2, 1), "conv1.b": (2,), "dense1.w": (1, 5)}
-
-CASES = {  # an optimizer, the formula it must follow with its options, and PyTorch's name for it with PyTorch's options
-    "GD": (lambda: GD(0.05), "sgd", {"lr": 0.05}, "SGD", {"lr": 0.05}),
-    "SGD": (lambda: SGD(0.1), "sgd", {"lr": 0.1}, "SGD", {"lr": 0.1}),
-    "SGD momentum": (lambda: SGD(0.02, momentum=0.7), "momentum", {"lr": 0.02, "momentum": 0.7}, "SGD",
-                     {"lr": 0.02, "momentum": 0.7}),
-    "SGD Nesterov": (lambda: SGD(0.02, momentum=0.7, nesterov=True), "nesterov", {"lr": 0.02, "momentum": 0.7}, "SGD",
-                     {"lr": 0.02, "momentum": 0.7, "nesterov": True}),
-    "Momentum": (lambda: Momentum(0.03), "momentum", {"lr": 0.03, "momentum": 0.9}, "SGD",
-                 {"lr": 0.03, "momentum": 0.9}),
-    "Nesterov": (lambda: Nesterov(0.03), "nesterov", {"lr": 0.03, "momentum": 0.9}, "SGD",
-                 {"lr": 0.03, "momentum": 0.9, "nesterov": True}),
-    "Adam": (lambda: Adam(0.01), "adam", {"lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}, "Adam",
-             {"lr": 0.01}),
-    "Adam, other options": (lambda: Adam(0.1, 0.5, 0.9, 1e-3), "adam",
-                            {"lr": 0.1, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3}, "Adam",
-                            {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3}),
-}  # fmt: skip
+GOLDEN = Path(__file__).parent / "golden" / "torch_optim.npz"
 every_optimizer = pytest.mark.parametrize("name", sorted(CASES))
+every_variation = pytest.mark.parametrize("name", sorted(VARIED))
 
 
-def random_params(seed: int = 0) -> dict[str, np.ndarray]:
-    """Weights by name, float64."""
-    rng = np.random.default_rng(seed)
-    return {key: rng.normal(size=shape) for key, shape in SHAPES.items()}
-
-
-def random_grads(steps: int) -> list[dict[str, np.ndarray]]:
-    """Gradients for some steps, of sizes from 1e-4 to 10."""
-    rng = np.random.default_rng(1)
-    return [{k: rng.normal(size=s) * 10 ** rng.uniform(-4, 1) for k, s in SHAPES.items()} for _ in range(steps)]
+def assert_weights(ours, theirs, rtol=1e-12, atol=1e-13):
+    """Weight by weight the same."""
+    for key in SHAPES:
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=rtol, atol=atol, err_msg=key)
 
 
 def test_every_optimizer_has_a_case():
-    assert {type(make()) for make, *_ in CASES.values()} >= {GD, SGD, Momentum, Nesterov, Adam}
+    assert {case.kind for case in CASES.values()} == set(OPTIMIZERS.values())
 
 
-@every_optimizer
+def literal_step(case, w, dw, norm, state, t):
+    """One step by the declared formulas, evaluated loop by loop: the weight, and what is remembered."""
+    entry, own = tc.formulas[case.formula], dict(case.common)
+    if "clip_norm" in own:
+        dw = tc.formulas["clip_norm"].evaluate(dw=dw, norm=norm, limit=own["clip_norm"])
+    if "weight_decay" in own:
+        dw = tc.formulas["decayed_gradient"].evaluate(w=w, dw=dw, weight_decay=own["weight_decay"])
+    step = {"t": t} if "t" in entry.parameters else {}
+    found = entry.evaluate(w=w, dw=dw, **state, **case.options, **step)
+    found = dict(zip(entry.results, found if len(entry.results) > 1 else (found,), strict=True))
+    return found.pop("w"), found
+
+
+@every_variation
 def test_twenty_steps_are_the_formula_stepped_literally(name):
-    make, formula, options, *_ = CASES[name]
-    entry, optimizer = tc.formulas[formula], make()
+    case = VARIED[name]
+    entry, optimizer = tc.formulas[case.formula], case.make()
     params, literal = random_params(), random_params()
     state = {key: {s: np.zeros(SHAPES[key]) for s in entry.results if s != "w"} for key in SHAPES}
     for t, grads in enumerate(random_grads(20), start=1):
         optimizer.step(params, grads)
+        if limit := case.common.get("clip_value"):
+            grads = {k: tc.formulas["clip_value"].evaluate(dw=dw, limit=limit) for k, dw in grads.items()}
+        norm = math.sqrt(sum(float((dw**2).sum()) for dw in grads.values()))
         for key, dw in grads.items():
-            step = {"t": t} if formula == "adam" else {}
-            results = entry.evaluate(w=literal[key], dw=dw, **state[key], **options, **step)
-            results = dict(zip(entry.results, results if len(entry.results) > 1 else (results,), strict=True))
-            literal[key] = results.pop("w")
-            state[key] = results
-        for key in SHAPES:
-            np.testing.assert_allclose(params[key], literal[key], rtol=2e-14, atol=1e-15)
+            literal[key], state[key] = literal_step(case, literal[key], dw, norm, state[key], t)
+        assert_weights(params, literal, rtol=4e-14, atol=1e-15)
     for key, slots in optimizer.state.items():
+        assert set(slots) == set(state[key])
         for slot, value in slots.items():
-            np.testing.assert_allclose(value, state[key][slot], rtol=2e-14, atol=1e-15)
+            np.testing.assert_allclose(value, state[key][slot], rtol=4e-14, atol=1e-15)
 
 
 @pytest.mark.torch
-@every_optimizer
+@every_variation
 def test_a_hundred_steps_are_pytorchs(name):
-    torch = pytest.importorskip("torch")
-    make, _, _, kind, options = CASES[name]
-    ours, optimizer = random_params(), make()
-    theirs = {key: torch.nn.Parameter(torch.tensor(w)) for key, w in ours.items()}
-    judge = getattr(torch.optim, kind)(list(theirs.values()), **options)
-    for grads in random_grads(100):
-        optimizer.step(ours, grads)
-        for key, parameter in theirs.items():
-            parameter.grad = torch.tensor(grads[key])
-        judge.step()
-        for key in SHAPES:
-            np.testing.assert_allclose(ours[key], theirs[key].detach().numpy(), rtol=1e-12, atol=1e-13)
+    pytest.importorskip("torch")
+    ours, optimizer, grads = random_params(), VARIED[name].make(), random_grads(100)
+    for step, theirs in zip(grads, torch_trajectory(VARIED[name], random_params(), grads), strict=True):
+        optimizer.step(ours, step)
+        assert_weights(ours, theirs)
 
 
-@every_optimizer
+@pytest.fixture(scope="module")
+def recorded():
+    with np.load(GOLDEN) as table:
+        return dict(table)
+
+
+@every_variation
+def test_a_hundred_steps_are_what_pytorch_recorded(name, recorded):
+    ours, optimizer = {key: recorded[f"start/{key}"].astype(np.float64) for key in SHAPES}, VARIED[name].make()
+    for t in range(1, 101):
+        optimizer.step(ours, {key: recorded[f"grads/{key}"][t - 1].astype(np.float64) for key in SHAPES})
+        if t in RECORDED_STEPS:
+            theirs = recorded[name][RECORDED_STEPS.index(t)]
+            np.testing.assert_allclose(end_to_end(ours), theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_the_record_is_whole_and_small(recorded):
+    assert set(recorded) == set(VARIED) | {f"{what}/{key}" for what in ("start", "grads") for key in SHAPES}
+    assert GOLDEN.stat().st_size < 40_000
+
+
+SLOW = ("AdaDelta", "AdaDelta, other options")
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(CASES) if "AdamW" not in name])
 def test_it_finds_the_bottom_of_a_bowl(name):
-    """L = ½ (w − c)ᵀ A (w − c): its gradient is A (w − c), its bottom c. Adam at a constant rate goes on trembling."""
+    """L = ½ (w − c)ᵀ A (w − c): its gradient is A (w − c), its bottom c. Some go on trembling by their rate."""
     rng = np.random.default_rng(2)
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     A, c = turn @ np.diag([0.5, 1.0, 3.0]) @ turn.T, rng.normal(size=3)
-    params, optimizer = {"w": c + rng.normal(size=3)}, CASES[name][0]()
+    params, optimizer = {"w": c + rng.normal(size=3)}, CASES[name].make()
     before = np.linalg.norm(params["w"] - c)
     for _ in range(3000):
         optimizer.step(params, {"w": A @ (params["w"] - c)})
-    assert np.linalg.norm(params["w"] - c) < (0.1 * optimizer.lr if isinstance(optimizer, Adam) else 1e-6 * before)
+    near = optimizer.lr if isinstance(optimizer, (Adam, RMSProp)) else before if name in SLOW else 1e-6 * before
+    assert np.linalg.norm(params["w"] - c) < near
+
+
+def test_adamw_without_decay_is_adam_and_with_it_finds_a_bottom_nearer_to_zero():
+    ends = {}
+    for optimizer in (Adam(0.01), AdamW(0.01, weight_decay=0.0), AdamW(0.01, weight_decay=0.5)):
+        params = {"w": np.array([3.0])}
+        for _ in range(2000):
+            optimizer.step(params, {"w": params["w"] - 2.0})
+        ends[repr(optimizer)] = params["w"][0]
+    adam, plain, decayed = ends.values()
+    assert adam == plain == pytest.approx(2.0, abs=1e-3)
+    assert 0 < decayed < 1.999
 
 
 @every_optimizer
@@ -108,7 +149,7 @@ def test_a_step_writes_into_the_arrays_it_is_given_and_reads_the_gradients_only(
     (grads,) = random_grads(1)
     grads = {key: g.astype(dtype) for key, g in grads.items()}
     kept = {key: g.copy() for key, g in grads.items()}
-    CASES[name][0]().step(params, grads)
+    CASES[name].make().step(params, grads)
     for key in SHAPES:
         assert params[key] is arrays[key]
         assert params[key].dtype == dtype
@@ -118,7 +159,7 @@ def test_a_step_writes_into_the_arrays_it_is_given_and_reads_the_gradients_only(
 
 @every_optimizer
 def test_state_does_not_share_memory_with_weights_or_gradients(name):
-    optimizer, params, (grads, _) = CASES[name][0](), random_params(), random_grads(2)
+    optimizer, params, (grads, _) = CASES[name].make(), random_params(), random_grads(2)
     optimizer.step(params, grads)
     for key, slots in optimizer.state.items():
         for value in slots.values():
@@ -152,7 +193,7 @@ def test_a_momentum_of_zero_is_plain_sgd():
 
 @every_optimizer
 def test_its_config_makes_an_equal_optimizer(name):
-    optimizer = CASES[name][0]()
+    optimizer = CASES[name].make()
     twin = type(optimizer)(**optimizer.config())
     assert twin.config() == optimizer.config()
     assert eval(repr(optimizer), vars(optim)).config() == optimizer.config()

@@ -61,8 +61,29 @@ def pad2d(x, padding, value=0.0):
     return _bordered(x, 1, 1, padding, 1, value)
 
 
-def cross_entropy(z, t):
-    return F.cross_entropy(z, t)
+def _weights(class_weights, like):
+    return None if class_weights is None else torch.tensor(class_weights, dtype=like.dtype)
+
+
+def cross_entropy(z, t, class_weights=None, label_smoothing=0.0, ignore_index=None):
+    ignored = -100 if ignore_index is None else ignore_index
+    weights = _weights(class_weights, z)
+    return F.cross_entropy(z, t, weights, label_smoothing=label_smoothing, ignore_index=ignored)
+
+
+def focal(z, t, gamma=2.0, class_weights=None):
+    logp = F.log_softmax(z, 1).gather(1, t[:, None]).squeeze(1)
+    weights = 1.0 if class_weights is None else _weights(class_weights, z)[t]
+    return -(weights * (1 - logp.exp()) ** gamma * logp).mean()
+
+
+def multi_margin(z, t, margin=1.0):
+    return F.multi_margin_loss(z.movedim(1, -1).flatten(0, -2), t.flatten(), margin=margin)  # it takes no images
+
+
+def dice(p, t, smooth=1.0):
+    p, t = p.flatten(2) if p.dim() > 2 else p[..., None], t.flatten(2) if t.dim() > 2 else t[..., None]
+    return 1 - ((2 * (p * t).sum(2) + smooth) / (p.sum(2) + t.sum(2) + smooth)).mean()
 
 
 def categorical_crossentropy(p, t):
@@ -114,7 +135,14 @@ REFERENCE: dict[str, Callable[..., Any]] = {
     "pad2d": pad2d,
     "cross_entropy": cross_entropy,
     "categorical_crossentropy": categorical_crossentropy,
+    "focal": focal,
     "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "hinge": lambda x, t: F.relu(1 - t * x).mean(),
+    "multi_margin": multi_margin,
+    "binary_cross_entropy_with_logits": F.binary_cross_entropy_with_logits,
+    "binary_cross_entropy": F.binary_cross_entropy,
+    "dice": dice,
     "leaky_relu": F.leaky_relu,
     "elu": F.elu,
     "sigmoid": torch.sigmoid,

@@ -265,6 +265,8 @@ class Dice(_ValueLoss):
     def __init__(self, smooth: float = 1.0):
         super().__init__()
         self.smooth = number(smooth, "smooth")
+        if self.smooth < 0:
+            raise ValueError(f"smooth must be ≥ 0, got {smooth!r}")
 
 
 _CLASSES = (

@@ -106,7 +106,8 @@ def binary_cross_entropy_backward(dy: Any, cache: tuple) -> Array:
 def dice_forward(p: Array, t: Array, smooth: float = 1.0) -> tuple[Any, tuple]:
     """Dice loss: one less the overlap of each class's probabilities with its mask, over both areas.
 
-    Raises ValueError for a probability or a target outside 0…1 or an empty batch, ShapeError if the shapes differ.
+    Raises ValueError for a probability or a target outside 0…1, an empty batch, or an empty mask of which nothing was
+    predicted without a `smooth` (that is 0/0); ShapeError if the shapes differ.
 
     >>> p = np.array([[[0.0, 1.0]]])
     >>> float(dice_forward(p, p)[0]), float(dice_forward(p, 1 - p, smooth=0.0)[0])
@@ -118,6 +119,10 @@ def dice_forward(p: Array, t: Array, smooth: float = 1.0) -> tuple[Any, tuple]:
     over = tuple(range(2, p.ndim))
     overlap = 2 * (p * t).sum(axis=over) + smooth  # (N, K)
     areas = p.sum(axis=over) + t.sum(axis=over) + smooth
+    empty = np.argwhere(areas.real == 0)
+    if empty.size:
+        n, k = map(int, empty[0])
+        raise ValueError(f"class {k} of example {n} has neither a mask nor a prediction, 0/0: use smooth above 0")
     shape = (*overlap.shape, *(1,) * len(over))
     return 1 - (overlap / areas).mean(), (t, overlap.reshape(shape), areas.reshape(shape))
 

@@ -64,7 +64,7 @@ class Optimizer:
     """`step(params, grads)` updates every weight in place; `state` holds what each weight's update remembers.
 
     Beside its own options every optimizer takes `weight_decay` (an L2 penalty's pull, in the gradient), `clip_value`
-    and `clip_norm`, in that order as PyTorch users apply them: clip first, then decay. `groups` gives some weights
+    and `clip_norm`, applied as PyTorch users do: clip by value, then by norm, then decay. `groups` gives some weights
     other options: `{"dense*": {"lr": 1e-4}, "*.b": {"weight_decay": 0.0}}`, by the weight's path; the first that
     matches counts.
 
@@ -90,6 +90,10 @@ class Optimizer:
             unknown = [o for o in options if o not in (*self.options, "weight_decay")]
             if unknown:
                 raise ValueError(f"group {pattern!r}: {type(self).__name__} has no option {unknown[0]!r}")
+            try:  # an optimizer with these options would say what is wrong with them
+                type(self)(**{o: getattr(self, o) for o in self.options if hasattr(self, o)} | options)
+            except ValueError as error:
+                raise ValueError(f"group {pattern!r}: {error}") from None
         self.steps = 0
         self.state: dict[str, dict[str, Array]] = {}
         self._owner: Any = None
@@ -97,12 +101,9 @@ class Optimizer:
     def step(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Move every weight once; `params` and `grads` have the same keys."""
         self.steps += 1
-        norm = 0.0
-        if self.clip_norm is not None:
-            norm = math.sqrt(sum(float((dw * dw).sum()) for dw in grads.values()))
+        grads = self._clipped(grads)
         for key, w in params.items():
-            o = self.options_of(key)
-            dw = self._clipped(grads[key], norm)
+            o, dw = self.options_of(key), grads[key]
             if not self.decoupled and (decay := o.pop("weight_decay")):
                 dw = decayed_gradient(w, dw, decay)
             state = self.state.setdefault(key, {slot: np.zeros_like(w) for slot in self.slots})
@@ -155,12 +156,14 @@ class Optimizer:
         self.steps = int(saved["steps"])
         self.state = {key: {s: np.array(v) for s, v in slots.items()} for key, slots in saved["state"].items()}
 
-    def _clipped(self, dw: Array, norm: float) -> Array:
+    def _clipped(self, grads: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Each entry first, then all together by the length that is left."""
         if self.clip_value is not None:
-            dw = clip_value(dw, self.clip_value)
+            grads = {key: clip_value(dw, self.clip_value) for key, dw in grads.items()}
         if self.clip_norm is not None:
-            dw = clip_norm(dw, norm, self.clip_norm)
-        return dw
+            norm = math.sqrt(sum(float((dw * dw).sum()) for dw in grads.values()))
+            grads = {key: clip_norm(dw, norm, self.clip_norm) for key, dw in grads.items()}
+        return grads
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"

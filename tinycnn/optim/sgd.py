@@ -76,14 +76,15 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = check_option("momentum", momentum, 0.0, below=1.0), nesterov
         if nesterov and not momentum:
             raise ValueError("nesterov=True needs a momentum above 0, such as momentum=0.9")
-        self.slots = ("v",) if momentum else ()  # type: ignore[misc]
         super().__init__(lr, **common)
+        used = momentum or any(group.get("momentum") for group in self.groups.values())
+        self.slots = ("v",) if used else ()  # type: ignore[misc]
 
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """Step by the formula that the options choose."""
-        if not self.momentum:
+        if not o["momentum"]:
             return sgd_step(w, dw, o["lr"])
-        step = nesterov_step if self.nesterov else momentum_step
+        step = nesterov_step if o.get("nesterov", self.nesterov) else momentum_step
         w, state["v"] = step(w, dw, state["v"], o["lr"], o["momentum"])
         return w
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from tinycnn.data.dataset import batches
 from tinycnn.train.history import History
-from tinycnn.train.metrics import accuracy
+from tinycnn.train.metrics import accuracy, mae, mse, r2, top_k_accuracy
 from tinycnn.train.progress import Progress
 
 Array = np.ndarray
 Metric = Callable[[Any, Any], float]
-METRICS: dict[str, Metric] = {"accuracy": accuracy}
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy, "top_5_accuracy": top_k_accuracy, "mse": mse, "mae": mae, "r2": r2,
+}  # fmt: skip
 
 
 class Trainable(Protocol):
