@@ -148,6 +148,8 @@ class Optimizer:
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from a saved state; raises ValueError if it is another optimizer's."""
+        if not {"name", "steps", "state"} <= set(saved):
+            raise ValueError(f"this is no optimizer's state: it has {sorted(saved)}, not name, steps and state")
         if saved.get("name") != self.name:
             raise ValueError(f"this state is of {saved.get('name')!r}, and the optimizer is {self.name!r}")
         for key, slots in saved["state"].items():
