@@ -184,3 +184,15 @@ def test_what_cannot_be_explained_is_refused_in_words(layer, index, x, kind, sai
     with pytest.raises(kind, match=re.escape(said)):
         tc.explain(network(EXPLAINED["plain"]), np.zeros(x, np.float32), layer=layer, index=index)
     assert capsys.readouterr().out == ""
+
+
+def test_a_layer_inside_another_one_is_explained_by_its_path_and_the_outer_one_refused():
+    layers = [tc.Conv2D(2, 3, padding="same"), tc.Residual([tc.Conv2D(2, 3, padding="same"), tc.ReLU()]), tc.Dropout()]
+    model = tc.Sequential(layers, input_shape=(1, 5, 4), seed=1)
+    x = np.random.default_rng(0).random((1, 5, 4), np.float32)
+    found = tc.explain(model, x, layer="res1.conv1", index=(1, 2, 3))
+    assert abs(found.cell.value - found.value) < 1e-5
+    with pytest.raises(ValueError, match=r"Residual 'res1' is made of layers: explain one of those, res1\.conv1"):
+        tc.explain(model, x, layer="res1", index=(0, 0, 0))
+    with pytest.raises(ValueError, match="Dropout 'dropout1' hands on what it is given"):
+        tc.explain(model, x, layer="dropout1", index=(0, 0, 0))

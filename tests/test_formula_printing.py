@@ -161,7 +161,7 @@ def test_the_latex_keeps_the_order_of_operations(expression):
          r"\max_{c} \left(x_{c} + a\right)\,\left(x_{c} - a\right)"),
         ("a * sum[c](x[c])", "a·(Σ[c] x[c])", r"a\,\left(\sum_{c} x_{c}\right)"),
         ("sum[c](x[c]) / a", "(Σ[c] x[c]) / a", r"\frac{\sum_{c} x_{c}}{a}"),
-        ("mean[c](x[c]) ** 2", "(mean[c](x[c]))²", r"\left(\operatorname*{mean}_{c} x_{c}\right)^{2}"),
+        ("mean[c](x[c]) ** 2", "(mean[c](x[c]))²", r"\left(\mathrm{mean}_{c} x_{c}\right)^{2}"),
         ("sum[n](sum[c](x[n,c]))", "Σ[n](Σ[c] x[n,c])", r"\sum_{n} \left(\sum_{c} x_{n,c}\right)"),
         ("lr * inf * xp[n]", "lr·∞·xp[n]", r"\eta\,\infty\,{x^{\mathrm{p}}}_{n}"),
         ("2.50 * a", "2.5·a", r"2.5\,a"),

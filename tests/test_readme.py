@@ -20,7 +20,7 @@ def test_the_readme_program_runs_and_reaches_what_a_reader_expects(tmp_path, mon
     assert names["accuracy"] > 0.95
     assert "Conv2D 'conv1': output [0, 3, 4]" in printed
     assert "WRONG" not in printed
-    assert (tmp_path / "digits.safetensors").is_file()
+    assert (tmp_path / "runs" / "digits.safetensors").is_file()
 
 
 def test_every_link_of_the_readme_points_to_a_file():

@@ -130,9 +130,9 @@ def _say_what_next(out: Path, result: DemoResult) -> None:
     for path in result.files:
         print(f"  {Path(path).name}")
     print(
-        f"\nTry next:\n"
+        f"\nTry next (in an activated environment, or with .venv/bin/ before the command):\n"
         f"  tinycnn predict {out / 'model.safetensors'} {out / 'digit.png'}    (or a digit that you drew)\n"
-        f"  tinycnn demo --epochs 3    (what too little training does)\n"
+        f"  tinycnn demo --epochs 1 --out runs/short    (what too little training does)\n"
         f"In Python, one number of the first layer with the sum that made it:\n"
         f"  import tinycnn as tc\n"
         f'  model = tc.load("{(out / "model.safetensors").as_posix()}")\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def explain(model: Sequential, x: Array, layer: str, index: tuple[int, ...]) -> 
     `x` is one example, or a batch of which the first is taken; `index` is the place in the layer's output without the
     batch: (filter, row, column), or (unit,).
 
-    Raises KeyError if there is no such layer, IndexError if the place is outside its output.
+    A layer inside another one goes by its path, `res1.conv1`. Raises KeyError if there is no such layer, IndexError
+    if the place is outside its output, ValueError for a layer that is made of others.
 
     >>> from tinycnn import Conv2D, Sequential
     >>> model = Sequential([Conv2D(1, 2)], input_shape=(1, 2, 2))
@@ -68,12 +70,17 @@ def explain(model: Sequential, x: Array, layer: str, index: tuple[int, ...]) -> 
 def _explain(model: Sequential, x: Array, layer: str, index: tuple[int, ...]) -> Explanation:
     chosen = model.layer(layer)
     x = _one_example(model, x)
-    with backends.recording() as recorder, model._lock:
-        y = _forward_to(model, chosen, x, recorder)
+    if chosen.children():
+        inside = [path for path in dict(model._paths()) if path.startswith(layer + ".")]
+        raise ValueError(f"{chosen.label} is made of layers: explain one of those, {', '.join(inside)}")
+    with model._lock:
+        y, calls = _watch(model, chosen, x)
+    if not calls:
+        raise ValueError(f"{chosen.label} hands on what it is given, number by number, outside of training")
     index = tuple(int(i) for i in (index if isinstance(index, tuple | list) else (index,)))
     if len(index) != y.ndim - 1 or any(not 0 <= i < size for i, size in zip(index, y.shape[1:], strict=False)):
         raise IndexError(f"{chosen.label} gives {y.shape[1:]} for an example; index {index} is no place in it")
-    op, args, options = recorder.calls[0]
+    op, args, options = calls[0]
     forward = getattr(ops, op)
     bound = inspect.signature(forward).bind(*args, **options)
     bound.apply_defaults()
@@ -91,11 +98,21 @@ def _one_example(model: Sequential, x: Array) -> Array:
     return x[:1].astype(model.dtype)
 
 
-def _forward_to(model: Sequential, chosen: Layer, x: Array, recorder: backends.Recorder) -> Array:
-    """The output of one layer of the network, with the calls that this layer made left in the recorder."""
-    for layer in model.layers:
-        recorder.calls.clear()
-        x = layer.forward(x)
-        if layer is chosen:
-            return x
-    raise KeyError(f"{chosen.label} is not one of this network's own layers")
+def _watch(model: Sequential, chosen: Layer, x: Array) -> tuple[Array, list[Any]]:
+    """Run the network; returns the output of one of its layers, wherever it stands, and the calls that layer made."""
+    seen: list[Any] = []
+    forward = chosen.forward
+    with backends.recording() as recorder:
+
+        def watched(x: Array, train: bool = False) -> Array:
+            recorder.calls.clear()
+            y = forward(x, train)
+            seen[:] = y, list(recorder.calls)
+            return y
+
+        vars(chosen)["forward"] = watched
+        try:
+            model.forward(x)
+        finally:
+            del vars(chosen)["forward"]
+    return seen[0], seen[1]

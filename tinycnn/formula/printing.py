@@ -15,7 +15,7 @@ _LATEX_COMPARE = {"≠": r"\ne", "≤": r"\le", "≥": r"\ge"}
 _TEXT_REDUCTION = {"sum": "Σ", "prod": "Π"}
 _LATEX_REDUCTION = {
     "sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min",
-    "mean": r"\operatorname*{mean}", "argmax": r"\operatorname*{arg\,max}",
+    "mean": r"\mathrm{mean}", "argmax": r"\arg\max",
 }  # fmt: skip
 _LATEX_FUNCTION = {"exp": r"\exp", "log": r"\log", "max": r"\max", "min": r"\min", "tanh": r"\tanh"}
 
