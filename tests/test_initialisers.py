@@ -135,3 +135,20 @@ def test_two_layers_of_one_network_draw_different_weights():
 def test_an_unknown_initialiser_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"no initialiser 'glorot'; did you mean 'glorot_.*he_normal.*zeros"):
         initialiser("glorot")
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (6, 3, 2, 2), (9, 5)])
+def test_orthogonal_rows_or_columns_are_of_length_one_and_at_right_angles(shape):
+    w = INITIALISERS["orthogonal"](shape, np.random.default_rng(0)).reshape(shape[0], -1)
+    w = w if w.shape[0] <= w.shape[1] else w.T
+    np.testing.assert_allclose(tc.formulas["orthogonal"].evaluate(w=w), np.eye(len(w)), atol=1e-14)
+
+
+def test_an_initialiser_with_a_number_is_its_formula():
+    e = np.random.default_rng(3).normal(size=(2, 5))
+    drawn = initialiser(("normal", 0.3))((2, 5), np.random.default_rng(3))
+    np.testing.assert_allclose(drawn, tc.formulas["normal"].evaluate(e=e, std=0.3), rtol=1e-15)
+    e = np.random.default_rng(3).random((2, 5))
+    drawn = initialiser(("uniform", 0.3))((2, 5), np.random.default_rng(3))
+    np.testing.assert_allclose(drawn, tc.formulas["uniform"].evaluate(e=e, limit=0.3), rtol=1e-12)
+    assert (initialiser(("constant", 0.3))((2, 5), np.random.default_rng(3)) == 0.3).all()

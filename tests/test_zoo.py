@@ -80,3 +80,36 @@ def test_a_zoo_network_survives_saving(tmp_path):
     model.forward(x, train=True)  # moves the running statistics
     model.save(tmp_path / "resnet8.safetensors")
     np.testing.assert_array_equal(tc.load(tmp_path / "resnet8.safetensors").predict(x), model.predict(x))
+
+
+def in_torch(model: tc.Sequential):
+    """The same layers in PyTorch, made from their options."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    made, C = [], model.input_shape[0]
+    for layer in model.layers:
+        kind, o = type(layer).__name__, layer.config()
+        if kind == "Conv2D":
+            padding = o["padding"] if o["padding"] != "valid" else 0
+            made.append(nn.Conv2d(C, o["filters"], o["kernel_size"], o["stride"], padding))
+            C = o["filters"]
+        elif kind == "Dense":
+            made.append(nn.LazyLinear(o["units"]))
+        else:
+            plain = {"ReLU": nn.ReLU, "Tanh": nn.Tanh, "Flatten": nn.Flatten}
+            pools = {"MaxPool2D": nn.MaxPool2d, "AvgPool2D": nn.AvgPool2d}
+            made.append(plain[kind]() if kind in plain else pools[kind](o["kernel_size"]))
+    return torch, nn.Sequential(*made)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize("name", ["article002", "article003", "article004", "lenet5", "digits"])
+def test_pytorch_counts_the_same_weights_and_sizes(name):
+    model = getattr(zoo, name)()
+    torch, twin = in_torch(model)
+    x = torch.zeros((2, *model.input_shape))
+    for layer, other in zip(model.layers, twin, strict=True):
+        x = other(x)
+        assert tuple(x.shape[1:]) == layer.output_shape
+    assert sum(p.numel() for p in twin.parameters()) == model.count_params()

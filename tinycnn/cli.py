@@ -72,7 +72,8 @@ def predict(
     for one in found:
         ranked = sorted(one["probabilities"].items(), key=lambda item: -item[1])
         rest = ", ".join(f"{c} {p:.1%}" for c, p in ranked[1:3])
-        note = "  (dark on light: inverted)" if one["inverted"] else ""
+        why = "as asked" if invert else "dark on light"
+        note = f"  (inverted: {why})" if one["inverted"] else ""
         print(f"{one['image']:{width}}  {one['class']}  {ranked[0][1]:.1%}   then {rest}{note}")
 
 

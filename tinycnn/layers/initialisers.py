@@ -101,13 +101,14 @@ def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
     return _uniform(lecun_std(fans(shape)[0]), shape, rng)
 
 
+@formula(
+    "eye[k,l] = sum[c](w[k,c] * w[l,c])",
+    where="w holds the weights as a matrix, a row an output; eye is 1 where k = l and 0 elsewhere",
+    shapes="w (K,C) -> eye (K,K)",
+    source="Saxe, McClelland & Ganguli 2014, arXiv:1312.6120",
+)
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Rows at right angles to each other and of length 1 (columns, where there are more rows): no length is changed.
-
-    Σ_c q[f,c]·q[g,c] = [f = g]
-
-    Source: Saxe, McClelland & Ganguli 2014, arXiv:1312.6120.
-    """
+    """Rows at right angles to each other and of length 1 (columns, where there are more rows): no length is changed."""
     F, K = shape[0], math.prod(shape[1:])
     q, r = np.linalg.qr(rng.normal(size=(max(F, K), min(F, K))))
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # else QR's choice of signs would favour some directions
@@ -129,16 +130,29 @@ def _uniform(std: float, shape: tuple[int, ...], rng: np.random.Generator) -> np
     return rng.uniform(-limit, limit, shape)
 
 
+@formula("w = value", shapes="w (...) -> w", source="Keras, as Constant")
 def constant(value: float = 0.0) -> Initialiser:
     """One number everywhere."""
     return lambda shape, rng: np.full(shape, value)
 
 
+@formula(
+    "w = std * e",
+    where="e is drawn from the standard normal law",
+    shapes="e (...) -> w (...)",
+    source="Krizhevsky, Sutskever & Hinton 2012, NeurIPS, section 5",
+)
 def normal(std: float = 0.05) -> Initialiser:
     """Normal numbers of mean 0 and this standard deviation; 0.05 as in Keras."""
     return lambda shape, rng: rng.normal(0.0, std, shape)
 
 
+@formula(
+    "w = limit * (2*e - 1)",
+    where="e is drawn uniformly from [0, 1)",
+    shapes="e (...) -> w (...)",
+    source="Keras, as RandomUniform",
+)
 def uniform(limit: float = 0.05) -> Initialiser:
     """Uniform numbers on ±limit; 0.05 as in Keras."""
     return lambda shape, rng: rng.uniform(-limit, limit, shape)
