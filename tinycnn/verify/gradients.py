@@ -15,7 +15,7 @@ import numpy as np
 
 STEP = 1e-30
 TOLERANCE = 1e-12
-ALL_BUT_ZERO = 1e-2
+ALL_BUT_ZERO = 1e-9  # of the largest gradient: less is the rounding of a true zero
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def check_gradient(
     Each array, in float64, is checked in random signed directions (the error is taken relative to Σ|∇f·v|, the rounding
     that the sum allows) and at single entries, all of them or `entries` drawn at random (relative to the largest). An
     array whose gradient is all but 0, such as a bias before a batch norm, has nothing but rounding to be relative to;
-    it is held to a hundredth of the largest gradient of all. A gradient of None says that the function has none for
-    that array, and is passed over.
+    it is held to the largest gradient of all. A gradient of None says that the function has none for that array, and is
+    passed over.
 
     Raises TypeError for arrays that are not float64 and ValueError for a gradient of the wrong shape.
 
@@ -104,7 +104,7 @@ def check_gradient(
         raise ValueError("f returned no gradient at all (None for every array): there is nothing to check")
     checks = []
     sizes = np.abs(np.concatenate([np.ravel(g) for g in gradients if g is not None] or [np.zeros(1)]))
-    floor = ALL_BUT_ZERO * sizes[np.isfinite(sizes)].max(initial=0.0)
+    largest = sizes[np.isfinite(sizes)].max(initial=0.0)
     for place, (array, gradient, name) in enumerate(zip(arrays, gradients, names, strict=True)):
         if gradient is None or array.size == 0:
             continue
@@ -114,18 +114,20 @@ def check_gradient(
         def alone(x: np.ndarray, place: int = place) -> Any:
             return f(*arrays[:place], x, *arrays[place + 1 :])[0]
 
-        errors = _errors(alone, array, np.array(gradient), floor, entries, directions, rng)
+        errors = _errors(alone, array, np.array(gradient), largest, entries, directions, rng)
         worst, where = max(reversed(errors), key=lambda e: e[0])  # of equals the entry, which names a place
         checks.append(GradientCheck(name, worst, where, len(errors), tolerance))
     return GradientReport(tuple(checks))
 
 
 def _errors(
-    f: Callable, x: np.ndarray, gradient: np.ndarray, floor: float, entries: int, directions: int,
+    f: Callable, x: np.ndarray, gradient: np.ndarray, largest: float, entries: int, directions: int,
     rng: np.random.Generator,
 ) -> list[tuple[float, str]]:  # fmt: skip
     """The relative error in each direction and at each entry that is tried, and which it was."""
     errors: list[tuple[float, str]] = []
+    own = np.abs(gradient)[np.isfinite(gradient)].max(initial=0.0)
+    floor = largest if own < ALL_BUT_ZERO * largest else 0.0
     for d in range(directions):
         v = rng.normal(size=x.shape)
         derivative, terms = complex_step(f, x, v), gradient * v
