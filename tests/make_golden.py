@@ -1,8 +1,10 @@
-"""Make the files of tests/golden anew, by hand, after a deliberate change.
+"""Make the recorded files anew, by hand, after a deliberate change: in tests/golden, and in tinycnn/verify/golden.
 
     python tests/make_golden.py formulas    # how every op's formula prints
     python tests/make_golden.py torch       # what PyTorch computes (needs PyTorch), for tests that run without it
     python tests/make_golden.py optim       # a hundred steps of PyTorch's optimizers, likewise
+    python tests/make_golden.py parts       # PyTorch on what stands beside the ops: im2col, sizes, statistics
+    python tests/make_golden.py metrics     # what scikit-learn computes (needs scikit-learn)
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent / "golden"
+BUNDLED = Path(__file__).parents[1] / "tinycnn" / "verify" / "golden"  # for `tinycnn verify`, where it is installed
 RECORDED = {  # which cases PyTorch's answers are recorded for: one of each kind, so that the file stays small
-    "conv2d": ("stride", "four_paddings", "same", "dilation", "groups", "depthwise", "flip"),
+    "conv2d": ("no_bias", "stride", "four_paddings", "same", "dilation", "groups", "depthwise", "flip"),
     "max_pool2d": ("overlapping", "padding", "ceil_padding", "dilation", "same"),
     "min_pool2d": ("overlapping", "dilation"),
     "avg_pool2d": ("overlapping", "padding", "ceil_padding", "include_pad_ceil", "same"),
@@ -35,17 +38,21 @@ RECORDED = {  # which cases PyTorch's answers are recorded for: one of each kind
     "binary_cross_entropy_with_logits": ("rows", "soft"),
     "binary_cross_entropy": ("rows", "images"),
     "dice": ("masks", "rows"),
-    "leaky_relu": ("steep",),
-    "elu": ("alpha",),
+    "leaky_relu": ("images", "steep"),
+    "elu": ("images", "alpha"),
     "sigmoid": ("rows",),
     "tanh": ("rows",),
-    "batch_norm": ("images", "eval_images"),
-    "layer_norm": ("rows",),
-    "group_norm": ("rows",),
-    "upsample_bilinear2d": ("odd", "corners_odd"),
+    "batch_norm": ("images", "sequences", "eval_images"),
+    "layer_norm": ("images", "eps"),
+    "group_norm": ("images", "each_channel"),
+    "upsample_bilinear2d": ("odd", "one_pixel", "corners_odd"),
     "max_unpool2d": ("odd",),
-    "conv_transpose2d": ("output_padding",),
-    "conv1d": ("groups_flip",),
+    "conv_transpose2d": ("no_bias", "output_padding", "same", "dilation", "groups"),
+    "conv1d": ("no_bias", "two_paddings", "dilation", "groups_flip"),
+    "dropout": ("images",),
+    "upsample_nearest2d": ("odd",),
+    "reshape": ("rest",),
+    "concat": ("images",),
 }
 
 
@@ -59,8 +66,9 @@ def printed_formulas() -> str:
 
 def torch_vectors() -> dict[str, np.ndarray]:
     """Inputs (float32, so that half the bytes say them exactly), and PyTorch's results in float64."""
-    from op_cases import CASES
     from torch_reference import torch_results
+
+    from tinycnn.verify.cases import CASES
 
     table = {}
     for case in CASES:
@@ -78,7 +86,16 @@ def torch_vectors() -> dict[str, np.ndarray]:
 
 def optimizer_vectors() -> dict[str, np.ndarray]:
     """Weights and gradients (float32, as above), and PyTorch's weights in float64 after 1, 10 and 100 steps."""
-    from optim_cases import RECORDED_STEPS, SHAPES, VARIED, end_to_end, random_grads, random_params, torch_trajectory
+    from torch_optim import torch_trajectory
+
+    from tinycnn.verify.optimizer_cases import (
+        RECORDED_STEPS,
+        SHAPES,
+        VARIED,
+        end_to_end,
+        random_grads,
+        random_params,
+    )
 
     narrow = lambda arrays: {key: np.float32(a) for key, a in arrays.items()}  # noqa: E731
     wide = lambda arrays: {key: np.float64(a) for key, a in arrays.items()}  # noqa: E731
@@ -91,14 +108,84 @@ def optimizer_vectors() -> dict[str, np.ndarray]:
     return table
 
 
+def part_vectors() -> dict[str, np.ndarray]:
+    """PyTorch on what stands beside the pairs of ops, for the cases of tinycnn/verify/part_cases.py."""
+    import torch
+
+    from tinycnn.verify.part_cases import GRIDS, PENALTY_WEIGHTS, STATISTICS, WINDOWS, window_image
+
+    F = torch.nn.functional
+    table = {}
+    for name, o in WINDOWS.items():
+        x = torch.tensor(window_image(name), requires_grad=True)
+        cols = F.unfold(x, o["kernel_size"], o["dilation"], o["padding"], o["stride"])
+        cols = cols.movedim(1, 2).flatten(0, 1)  # ours has a window a row
+        dcols = np.random.default_rng(5).normal(size=cols.shape)
+        cols.backward(torch.tensor(dcols))
+        pooled = F.max_pool2d(x, o["kernel_size"], o["stride"], o["padding"], o["dilation"])
+        table |= {f"im2col/{name}": cols.detach().numpy(), f"col2im/{name}": x.grad.numpy()}
+        table[f"output_size/{name}"] = np.array(pooled.shape[2:])
+        _, indices = F.max_pool2d(x, o["kernel_size"], o["stride"], o["padding"], o["dilation"], return_indices=True)
+        table[f"max_pool2d_indices/{name}"] = indices.numpy()
+        w = torch.zeros(2, 1, *o["kernel_size"], dtype=torch.float64)
+        shape = F.conv_transpose2d(x.detach(), w, None, o["stride"], o["padding"], 0, 1, o["dilation"]).shape
+        table[f"transposed_size/{name}"] = np.array(shape[2:])
+    for name, (x, mean, var, momentum) in STATISTICS.items():
+        running = torch.tensor(mean), torch.tensor(var)
+        F.batch_norm(torch.tensor(x), *running, training=True, momentum=momentum)
+        table |= {f"running/{name}/mean": running[0].numpy(), f"running/{name}/var": running[1].numpy()}
+        running = torch.tensor(mean), torch.tensor(var)
+        F.batch_norm(torch.tensor(x), *running, training=True, momentum=1.0)  # nothing is left of what was
+        table |= {f"batch/{name}/mean": running[0].numpy(), f"batch/{name}/var": running[1].numpy()}
+    for name, (H, scale, align) in GRIDS.items():
+        units = torch.eye(H, dtype=torch.float64)[:, None, :]  # every unit vector, stretched: a column of the matrix
+        table[f"grid/{name}"] = F.interpolate(units, H * scale, mode="linear", align_corners=align)[:, 0].numpy().T
+    w = torch.tensor(PENALTY_WEIGHTS, requires_grad=True)
+    for name, penalty in {"l1": 0.3 * w.abs().sum(), "l2": 0.3 * (w * w).sum()}.items():
+        (dw,) = torch.autograd.grad(penalty, w)
+        table |= {f"{name}/R": penalty.detach().numpy(), f"{name}/dw": dw.numpy()}
+    return table
+
+
+def metric_vectors() -> dict[str, np.ndarray]:
+    """scikit-learn's answers for the cases of tinycnn/verify/part_cases.py."""
+    from sklearn import metrics
+
+    from tinycnn.verify.part_cases import AVERAGES, label_case, number_case, score_case
+
+    table = {}
+    for seed in range(6):
+        true, pred, K = label_case(seed)
+        table[f"confusion_matrix/{seed}"] = metrics.confusion_matrix(true, pred, labels=range(K))
+        table[f"accuracy/{seed}"] = np.array(metrics.accuracy_score(true, pred))
+        ratios = {"precision": metrics.precision_score, "recall": metrics.recall_score, "f1": metrics.f1_score,
+                  "iou": metrics.jaccard_score}  # fmt: skip
+        for name, ratio in ratios.items():
+            for average in AVERAGES:
+                found = ratio(true, pred, labels=range(K), average=average, zero_division=0.0)
+                table[f"{name}/{average}/{seed}"] = np.array(found)
+        labels, scores, k = score_case(seed)
+        found = metrics.top_k_accuracy_score(labels, scores, k=k, labels=range(scores.shape[1]))
+        table[f"top_k_accuracy/{seed}"] = np.array(found)
+        a, b = number_case(seed)
+        table[f"mean_squared_error/{seed}"] = np.array(metrics.mean_squared_error(a, b))
+        table[f"mean_absolute_error/{seed}"] = np.array(metrics.mean_absolute_error(a, b))
+        table[f"r2/{seed}"] = np.array(metrics.r2_score(a.ravel(), b.ravel()))
+    return table
+
+
 def main(what: str) -> None:
     """Write one of the files."""
     if what == "formulas":
         (FOLDER / "formulas.txt").write_text(printed_formulas(), encoding="utf-8")
     elif what == "torch":
-        np.savez_compressed(FOLDER / "torch_ops.npz", **torch_vectors())
+        np.savez_compressed(BUNDLED / "torch_ops.npz", **torch_vectors())
     elif what == "optim":
-        np.savez_compressed(FOLDER / "torch_optim.npz", **optimizer_vectors())
+        np.savez_compressed(BUNDLED / "torch_optim.npz", **optimizer_vectors())
+    elif what == "parts":
+        np.savez_compressed(BUNDLED / "torch_parts.npz", **part_vectors())
+    elif what == "metrics":
+        np.savez_compressed(BUNDLED / "sklearn_metrics.npz", **metric_vectors())
     else:
         sys.exit(__doc__)
 

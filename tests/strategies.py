@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tinycnn.verify.cases import OpCase, draw_case
+
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -143,3 +145,33 @@ def norm_shapes(draw: Any) -> tuple[int, ...]:
     pixels = draw(st.one_of(st.just(()), st.tuples(st.integers(1, 3), st.integers(1, 3))))
     N = -(-3 // int(np.prod(pixels, dtype=int))) + draw(st.integers(0, 2))
     return (N, draw(st.integers(1, 4)), *pixels)
+
+
+class HypothesisChooser:
+    """Hypothesis makes the choices of tinycnn.verify.cases, and shrinks them."""
+
+    def __init__(self, draw: Any):
+        self.draw = draw
+
+    def integer(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def choice(self, options: Any) -> Any:
+        return self.draw(st.sampled_from(options))
+
+    def seed(self) -> int:
+        return self.draw(seeds)
+
+
+@st.composite
+def drawn_cases(draw: Any, op: str) -> OpCase:
+    """Any configuration of an op."""
+    return draw_case(op, HypothesisChooser(draw))
+
+
+KINKED = ("max_pool2d", "min_pool2d", "relu", "leaky_relu", "elu", "mae", "hinge", "multi_margin")
+
+
+def on_the_kinks(args: Any) -> tuple[Any, ...]:
+    """Whole numbers: many are equal, are 0, or meet a margin, where no derivative says what the gradient is."""
+    return tuple(np.round(a) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args)

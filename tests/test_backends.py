@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -89,7 +90,7 @@ def test_threads_that_choose_at_the_same_time_do_not_meet():
 @pytest.mark.parametrize("name", ["lops", "torch", None, 3, ["numpy"]])
 def test_an_unknown_rung_is_refused_and_changes_nothing(name):
     with backend("loops"):
-        with pytest.raises(ValueError, match=r"no backend .*here are loops, numpy"):
+        with pytest.raises(ValueError, match=r"no backend .*here are loops, numpy, njit, numba"):
             backend(name)
         assert current().name == "loops"
 
@@ -108,9 +109,23 @@ def test_a_rung_that_lacks_an_op_is_served_by_the_next_one_that_has_it():
         top("d")
 
 
-def test_flatten_under_loops_is_served_by_numpy_because_its_formula_shows_four_axes_only():
-    assert RUNGS["loops"]("flatten_forward") is ops.flatten_forward
-    assert RUNGS["loops"]("conv2d_forward") is not ops.conv2d_forward
+@pytest.mark.parametrize("name", ["loops", "njit"])
+def test_flatten_is_served_by_numpy_because_its_formula_shows_four_axes_only(name):
+    assert RUNGS[name]("flatten_forward") is ops.flatten_forward
+    assert RUNGS[name]("conv2d_forward") is not ops.conv2d_forward
+
+
+def test_the_four_rungs_stand_in_the_order_of_the_ladder():
+    assert list(RUNGS) == ["loops", "numpy", "njit", "numba"]
+
+
+def test_a_kernel_without_its_other_half_is_left_to_numpy_whose_cache_is_another(monkeypatch):
+    halves = {"conv2d_forward": min, "conv2d_backward": max, "relu_forward": sum, "linear_backward": abs, "pack": len}
+    kernels = SimpleNamespace(__all__=list(halves), **halves)
+    monkeypatch.setitem(sys.modules, "tinycnn.kernels", kernels)
+    monkeypatch.setattr("tinycnn.kernels", kernels, raising=False)
+    table = backends._kernel_table()
+    assert vars(table) == {"conv2d_forward": min, "conv2d_backward": max}
 
 
 def test_every_pair_of_ops_is_served_on_every_rung_by_functions_of_the_same_name():
@@ -127,7 +142,7 @@ def test_a_table_is_made_once_and_only_when_asked_for():
     assert made == [1]
 
 
-@pytest.mark.parametrize("name", ["numpy", "loops"])
+@pytest.mark.parametrize("name", ["numpy", "loops", "njit"])
 def test_recording_keeps_every_call_and_the_rung_goes_on_serving(name):
     model = Sequential([Conv2D(2, 2, stride=2), ReLU(), MaxPool2D(2)], input_shape=(1, 5, 5))
     x = np.random.default_rng(0).normal(size=(1, 1, 5, 5)).astype(np.float32)

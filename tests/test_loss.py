@@ -21,6 +21,7 @@ from tinycnn.ops import (
     softmax_backward,
     softmax_forward,
 )
+from tinycnn.ops.loss import targets
 
 LOG2 = np.log(2.0)
 both = pytest.mark.parametrize("forward", [cross_entropy_forward, categorical_crossentropy_forward])
@@ -215,3 +216,29 @@ def test_a_batch_of_none_has_no_mean(forward):
         forward(np.ones((0, 3)), np.ones(0, int))
     with pytest.raises(ValueError, match="empty batch"):
         mse_forward(np.ones((0, 3)), np.ones((0, 3)))
+
+
+def test_a_column_is_labels_for_two_classes_and_rows_for_one():
+    assert targets(np.array([[0], [1]]), (2, 2)).tolist() == [[1, 0], [0, 1]]
+    assert targets(np.array([[1], [1]]), (2, 1)).tolist() == [[1], [1]]  # one-hot rows of a single class
+
+
+@pytest.mark.parametrize(("off", "fine"), [(9e-4, True), (2e-3, False)])
+def test_a_row_may_miss_one_by_its_rounding_and_no_more(off, fine):
+    row = np.array([[0.25, 0.75 + off]])
+    if fine:
+        assert targets(row, (1, 2)) is not None
+        return
+    with pytest.raises(ValueError, match=r"^each one-hot row must sum to 1, but the one at \(0,\) sums to 1\.002$"):
+        targets(row, (1, 2))
+
+
+def test_targets_of_another_shape_or_kind_are_refused_in_full():
+    with pytest.raises(ShapeError) as found:
+        targets(np.zeros((2, 3)), (2, 4))
+    assert str(found.value) == (
+        "targets for scores of shape (2, 4) are integers of shape (2,) or one-hot rows of shape (2, 4), "
+        "got shape (2, 3)"
+    )
+    with pytest.raises(TypeError, match=r"^one-hot targets must be numbers, got <U1$"):
+        targets(np.array([["a", "b"]]), (1, 2))

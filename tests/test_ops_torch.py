@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_golden import RECORDED
-from op_cases import CASES
-from op_cases_losses import LOSS_CASES
 from oracles import assert_all_same, assert_same
-from strategies import conv_cases, pool_cases, score_shapes, seeds
+from strategies import KINKED, conv_cases, drawn_cases, on_the_kinks, score_shapes, seeds
 
 from tinycnn import ops
+from tinycnn.verify.cases import CASES, DRAWN, terms_of
+from tinycnn.verify.cases.losses import LOSS_CASES
 
 torch = pytest.importorskip("torch")
 from torch_reference import REFERENCE, torch_results  # noqa: E402
@@ -47,9 +47,34 @@ def test_every_case_of_the_table_is_pytorchs(case):
     assert_all_same(case.backward(case.upstream(y), cache), their_gradients, map(case.argument_name, case.grads))
 
 
-@given(case=conv_cases())
-def test_conv2d(case):
-    _agree("conv2d", case.arrays(), case.options, grads=(0, 1, 2), seed=case.seed)
+@pytest.mark.parametrize("op", DRAWN)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_whatever_is_drawn_is_pytorchs(op, data):
+    case = data.draw(drawn_cases(op), label="case")
+    _is_pytorchs(case, *case.build())
+
+
+@pytest.mark.parametrize("op", KINKED)
+@given(data=st.data())
+def test_at_kinks_and_ties_the_convention_is_pytorchs(op, data):
+    case = data.draw(drawn_cases(op), label="case")
+    args, options = case.build()
+    _is_pytorchs(case, on_the_kinks(args), options)
+
+
+def _is_pytorchs(case, args, options):
+    y, cache = case.forward(*args, **options)
+    dy = case.upstream(y)
+    theirs, their_gradients = torch_results(case, args, options, case.grads, lambda y: np.asarray(case.upstream(y)))
+    y_terms, terms = terms_of(case, args, options, dy)
+    assert_same(y, theirs, terms=y_terms, what="y:")
+    gradients = zip(case.grads, case.backward(dy, cache), their_gradients, terms, strict=True)
+    for position, gradient, their_gradient, its_terms in gradients:
+        assert (gradient is None) == (their_gradient is None)
+        if gradient is not None:
+            what = f"the gradient of {case.argument_name(position)}:"
+            assert_same(gradient, their_gradient, terms=its_terms, what=what)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
@@ -60,40 +85,6 @@ def test_conv2d_same_at_stride_one_is_pytorchs_own_same(case):
     tensors = (torch.tensor(a) for a in (x, w, b))
     theirs = torch.nn.functional.conv2d(*tensors, padding="same", dilation=case.dilation, groups=case.groups)
     assert_same(y, theirs.numpy())
-
-
-@given(case=pool_cases(half=True))
-def test_max_and_min_pools_with_ceil_mode_and_dilation(case):
-    options = case.options | {"dilation": case.dilation, "ceil_mode": case.ceil_mode}
-    for name in ("max_pool2d", "min_pool2d"):
-        _agree(name, (case.spaced(),), options, seed=case.seed)
-
-
-@given(case=pool_cases())
-def test_max_pool_with_borders_pytorch_pads_by_hand(case):
-    _agree("max_pool2d", (case.spaced(),), case.options | {"dilation": case.dilation}, seed=case.seed)
-
-
-@given(case=pool_cases(dilated=False, half=True))
-def test_average_pool_with_every_divisor(case):
-    for count_include_pad in (False, True):
-        options = case.options | {"ceil_mode": case.ceil_mode, "count_include_pad": count_include_pad}
-        _agree("avg_pool2d", (case.image(),), options, seed=case.seed)
-
-
-@given(shape=score_shapes(), seed=seeds)
-def test_softmax_and_the_losses(shape, seed):
-    rng = np.random.default_rng(seed)
-    z, labels = 3 * rng.normal(size=shape), rng.integers(0, shape[1], size=(shape[0], *shape[2:]))
-    p = ops.softmax_forward(z)[0]
-    soft = ops.softmax_forward(rng.normal(size=shape))[0]
-    for name in ("softmax", "log_softmax"):
-        _agree(name, (z,), {}, seed=seed, terms=lambda dy: dy.sum(axis=1, keepdims=True))
-    _agree("relu", (z,), {}, seed=seed)
-    for t in (labels, soft):
-        _agree("cross_entropy", (z, t), {}, seed=seed, terms=lambda dy: dy / labels.size)  # p − t may cancel
-        _agree("categorical_crossentropy", (p, t), {}, seed=seed)
-    _agree("mse", (z, rng.normal(size=shape)), {}, seed=seed)
 
 
 @given(shape=score_shapes(), seed=seeds, smoothing=st.floats(0, 0.9), gamma=st.sampled_from([0.0, 1.0, 1.5, 2.0, 5.0]))

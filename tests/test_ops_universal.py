@@ -1,14 +1,14 @@
-"""What every op owes, whatever it computes: one family of tests over the table of op_cases.py."""
+"""What every op owes, whatever it computes: one family of tests over the table of tinycnn/verify/cases."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from op_cases import CASES, OpCase, as_tuple
 from oracles import EXACT, assert_all_same, assert_same, gradient_report
 
 from tinycnn import ops
 from tinycnn.errors import ShapeError
+from tinycnn.verify.cases import CASES, OpCase, as_tuple
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_op = pytest.mark.parametrize("case", list({c.name: c for c in reversed(CASES)}.values())[::-1], ids=str)
@@ -65,6 +65,17 @@ def test_the_dtype_of_the_arguments_is_kept(case, dtype):
     y, gradients = _run(case, args, options)
     assert y.dtype == dtype
     assert {g.dtype for g in gradients if g is not None} == {np.dtype(dtype)}
+
+
+@every_case
+def test_the_formula_walked_literally_keeps_float32_as_well(case):
+    if not case.twin:
+        pytest.skip("its formula is a marked Python function, not one to walk")
+    args, options = case.build(dtype=np.float32)
+    forward, backward = case.twins()
+    y, cache = forward(*args, **options)
+    gradients = backward(case.upstream(y), cache)
+    assert {np.asarray(a).dtype for a in (y, *gradients) if a is not None} == {np.dtype(np.float32)}
 
 
 @every_case

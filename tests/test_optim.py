@@ -7,16 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from optim_cases import (
-    CASES,
-    RECORDED_STEPS,
-    SHAPES,
-    VARIED,
-    end_to_end,
-    random_grads,
-    random_params,
-    torch_trajectory,
-)
+from torch_optim import torch_trajectory
 
 import tinycnn as tc
 from tinycnn import optim
@@ -32,8 +23,18 @@ from tinycnn.optim import (
     RMSProp,
     optimizer_named,
 )
+from tinycnn.verify.optimizer_cases import (
+    CASES,
+    RECORDED_STEPS,
+    SHAPES,
+    VARIED,
+    end_to_end,
+    literal_trajectory,
+    random_grads,
+    random_params,
+)
 
-GOLDEN = Path(__file__).parent / "golden" / "torch_optim.npz"
+GOLDEN = Path(tc.__file__).parent / "verify" / "golden" / "torch_optim.npz"
 every_optimizer = pytest.mark.parametrize("name", sorted(CASES))
 every_variation = pytest.mark.parametrize("name", sorted(VARIED))
 
@@ -48,37 +49,19 @@ def test_every_optimizer_has_a_case():
     assert {case.kind for case in CASES.values()} == set(OPTIMIZERS.values())
 
 
-def literal_step(case, w, dw, norm, state, t):
-    """One step by the declared formulas, evaluated loop by loop: the weight, and what is remembered."""
-    entry, own = tc.formulas[case.formula], dict(case.common)
-    if "clip_norm" in own:
-        dw = tc.formulas["clip_norm"].evaluate(dw=dw, norm=norm, limit=own["clip_norm"])
-    if "weight_decay" in own:
-        dw = tc.formulas["decayed_gradient"].evaluate(w=w, dw=dw, weight_decay=own["weight_decay"])
-    step = {"t": t} if "t" in entry.parameters else {}
-    found = entry.evaluate(w=w, dw=dw, **state, **case.options, **step)
-    found = dict(zip(entry.results, found if len(entry.results) > 1 else (found,), strict=True))
-    return found.pop("w"), found
-
-
 @every_variation
 def test_twenty_steps_are_the_formula_stepped_literally(name):
-    case = VARIED[name]
-    entry, optimizer = tc.formulas[case.formula], case.make()
-    params, literal = random_params(), random_params()
-    state = {key: {s: np.zeros(SHAPES[key]) for s in entry.results if s != "w"} for key in SHAPES}
-    for t, grads in enumerate(random_grads(20), start=1):
-        optimizer.step(params, grads)
-        if limit := case.common.get("clip_value"):
-            grads = {k: tc.formulas["clip_value"].evaluate(dw=dw, limit=limit) for k, dw in grads.items()}
-        norm = math.sqrt(sum(float((dw**2).sum()) for dw in grads.values()))
-        for key, dw in grads.items():
-            literal[key], state[key] = literal_step(case, literal[key], dw, norm, state[key], t)
+    case, grads = VARIED[name], random_grads(20)
+    optimizer, params = case.make(), random_params()
+    stepped = list(literal_trajectory(case, random_params(), grads))
+    for step, (literal, _) in zip(grads, stepped, strict=True):
+        optimizer.step(params, step)
         assert_weights(params, literal, rtol=4e-14, atol=1e-15)
+    _, remembered = stepped[-1]
     for key, slots in optimizer.state.items():
-        assert set(slots) == set(state[key])
+        assert set(slots) == set(remembered[key])
         for slot, value in slots.items():
-            np.testing.assert_allclose(value, state[key][slot], rtol=4e-14, atol=1e-15)
+            np.testing.assert_allclose(value, remembered[key][slot], rtol=4e-14, atol=1e-15)
 
 
 @pytest.mark.torch

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import compiled, digits
-from optim_cases import CASES, SHAPES, VARIED, random_grads, random_params
 
 from tinycnn.formula import formulas
 from tinycnn.optim import GD, SGD, AdaGrad, Adam, AdamW, Momentum, RMSProp, clip_norm, clip_value
+from tinycnn.verify.optimizer_cases import CASES, SHAPES, VARIED, random_grads, random_params
 
 every_variation = pytest.mark.parametrize("name", sorted(VARIED))
 

@@ -45,11 +45,12 @@ def figure(name):
         "filters": lambda: plot.filters(w),
         "predictions": lambda: plot.predictions(x, p, y),
         "overview": lambda: plot.overview(HISTORY, matrix, w, x, p, y),
+        "beside": lambda: plot.beside(w[:, 0, 0] * 1e3, w[:, 0, 1] * 1e3, "two tables of the same numbers, or nearly"),
     }
     return draw[name]()
 
 
-every_figure = pytest.mark.parametrize("name", ["curves", "confusion", "filters", "predictions", "overview"])
+every_figure = pytest.mark.parametrize("name", ["curves", "confusion", "filters", "predictions", "overview", "beside"])
 
 
 @every_figure
@@ -259,3 +260,51 @@ def test_pictures_that_do_not_match_the_probabilities_are_refused(x):
 def test_labels_that_do_not_match_the_pictures_are_refused():
     with pytest.raises(ShapeError, match=r"y_true must be \(2,\), got shape \(3,\)"):
         plot.predictions(np.zeros((2, 1, 4, 4)), np.full((2, 2), 0.5), y_true=[0, 1, 0])
+
+
+# two tables beside each other
+
+
+def framed(ax):
+    """The (row, column) of every frame, in order."""
+    return sorted((round(f.get_y() + f.get_height() / 2), round(f.get_x() + f.get_width() / 2)) for f in ax.patches)
+
+
+def test_what_differs_is_framed_in_the_second_table_alone():
+    right = np.arange(6.0).reshape(2, 3)
+    wrong = right + [[0, 1e-14, 1], [0, -2, 0]]
+    first, second = plot.beside(right, wrong, "six numbers").axes
+    assert [ax.get_title(loc="left") for ax in (first, second)] == ["as it should be", "with the bug"]
+    assert framed(first) == []
+    assert framed(second) == [(0, 2), (1, 1)]
+
+
+def test_numbers_are_written_short_and_nan_is_named():
+    values = [[np.nan, np.inf, -np.inf, 0.0], [-1.234, 12.34, -0.001, 1e-9]]
+    first, second = plot.beside(values, values).axes
+    said = ["NaN", "∞", "−∞", "0", "−1.23", "12", "≈0", "≈0"]
+    assert [t.get_text() for t in first.texts] == [t.get_text() for t in second.texts] == said
+    assert framed(second) == []  # a NaN where one should be is no difference
+
+
+def test_a_nan_is_grey_and_framed_where_there_should_be_a_number():
+    second = plot.beside([[1.0, 2.0]], [[1.0, np.nan]]).axes[1]
+    assert framed(second) == [(0, 1)]
+    image = second.images[0]
+    assert to_hex(image.cmap(image.norm(image.get_array()))[0, 1]) == "#c8c8c8"
+
+
+def test_both_tables_have_one_scale_of_colours_and_white_is_zero():
+    for table in plot.beside([[1.0, 0.0]], [[1.0, -4.0]]).axes:
+        assert table.images[0].get_clim() == (-4.0, 4.0)
+    for table in plot.beside([[0.0]], [[np.nan]]).axes:  # nothing to scale by
+        assert table.images[0].get_clim() == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize(("a", "b"), [
+    (np.zeros((2, 3)), np.zeros((3, 2))), (np.zeros(3), np.zeros(3)), (np.zeros((0, 3)), np.zeros((0, 3))),
+    (np.zeros((2, 17)), np.zeros((2, 17))), (1.0, 1.0),
+])  # fmt: skip
+def test_tables_that_cannot_lie_beside_each_other_are_refused(a, b):
+    with pytest.raises(ShapeError, match="beside: expected two tables of the same shape, of 1 to 16"):
+        plot.beside(a, b)

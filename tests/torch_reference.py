@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_cases import OpCase
 from strategies import same_sides
+
+from tinycnn.verify.cases import OpCase
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -37,11 +38,28 @@ def conv2d(x, w, b, stride=1, padding=0, dilation=1, groups=1, flip=False):
     return F.conv2d(x, w.flip(2, 3) if flip else w, b, stride=stride, dilation=dilation, groups=groups)
 
 
+def _takes(kernel_size, padding):
+    """Whether PyTorch's pools take this border themselves: symmetric, and at most half the kernel."""
+    if isinstance(padding, str) or len(_pair(padding)) == 4:
+        return False
+    return all(2 * p <= k for p, k in zip(_pair(padding), _pair(kernel_size), strict=True))
+
+
+def _begun_inside(y, shape, kernel_size, stride, padding, dilation=1):
+    """The windows that begin in the image or before it: behind it ceil_mode makes none, which PyTorch cannot see
+    where the border was put around the image by hand."""
+    top, _, left, _ = sides(shape, kernel_size, stride, padding, dilation)
+    OH, OW = (-(-(size + p) // s) for size, p, s in zip(shape[2:], (top, left), _pair(stride), strict=True))
+    return y[:, :, :OH, :OW]
+
+
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     stride = kernel_size if stride is None else stride
-    if padding in ("same", "valid") or len(_pair(padding)) == 4 or not ceil_mode:
-        x, padding = _bordered(x, kernel_size, stride, padding, dilation, -np.inf), 0
-    return F.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
+    if _takes(kernel_size, padding):
+        return F.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
+    y = F.max_pool2d(_bordered(x, kernel_size, stride, padding, dilation, -np.inf), kernel_size, stride, 0, dilation,
+                     ceil_mode)  # fmt: skip
+    return _begun_inside(y, x.shape, kernel_size, stride, padding, dilation)
 
 
 def min_pool2d(x, *args, **options):
@@ -50,11 +68,15 @@ def min_pool2d(x, *args, **options):
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=False):
     stride = kernel_size if stride is None else stride
-    if not (padding in ("same", "valid") or len(_pair(padding)) == 4):
+    if _takes(kernel_size, padding):
         return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
-    border = lambda a: _bordered(a, kernel_size, stride, padding, 1)  # noqa: E731
-    total = F.avg_pool2d(border(x), kernel_size, stride, 0, ceil_mode, False)
-    return total if count_include_pad else total / F.avg_pool2d(border(torch.ones_like(x)), kernel_size, stride, 0)
+
+    def sums(a, border):
+        a = _bordered(a, kernel_size, stride, padding, 1, border)
+        y = F.avg_pool2d(a, kernel_size, stride, 0, ceil_mode, divisor_override=1)
+        return _begun_inside(y, x.shape, kernel_size, stride, padding)
+
+    return sums(x, 0.0) / sums(torch.ones_like(x), float(count_include_pad))
 
 
 def pad2d(x, padding, value=0.0):
@@ -65,19 +87,27 @@ def _weights(class_weights, like):
     return None if class_weights is None else torch.tensor(class_weights, dtype=like.dtype)
 
 
+def _labels(z, t):
+    """Labels in a column as labels in a row."""
+    return t[:, 0] if t.dtype == torch.int64 and t.dim() == z.dim() else t
+
+
 def cross_entropy(z, t, class_weights=None, label_smoothing=0.0, ignore_index=None):
     ignored = -100 if ignore_index is None else ignore_index
     weights = _weights(class_weights, z)
-    return F.cross_entropy(z, t, weights, label_smoothing=label_smoothing, ignore_index=ignored)
+    return F.cross_entropy(z, _labels(z, t), weights, label_smoothing=label_smoothing, ignore_index=ignored)
 
 
 def focal(z, t, gamma=2.0, class_weights=None):
-    logp = F.log_softmax(z, 1).gather(1, t[:, None]).squeeze(1)
-    weights = 1.0 if class_weights is None else _weights(class_weights, z)[t]
-    return -(weights * (1 - logp.exp()) ** gamma * logp).mean()
+    logp, t = F.log_softmax(z, 1), _labels(z, t)
+    rows = F.one_hot(t, z.shape[1]).movedim(-1, 1) if t.dtype == torch.int64 else t
+    weights = torch.ones(z.shape[1], dtype=z.dtype) if class_weights is None else _weights(class_weights, z)
+    weights = weights.reshape(1, -1, *(1,) * (z.dim() - 2))
+    return -(rows * weights * (1 - logp.exp()) ** gamma * logp).sum(1).mean()
 
 
 def multi_margin(z, t, margin=1.0):
+    t = _labels(z, t) if t.dtype == torch.int64 else t.argmax(1)
     return F.multi_margin_loss(z.movedim(1, -1).flatten(0, -2), t.flatten(), margin=margin)  # it takes no images
 
 
@@ -87,6 +117,7 @@ def dice(p, t, smooth=1.0):
 
 
 def categorical_crossentropy(p, t):
+    t = _labels(p, t)
     return F.nll_loss(p.log(), t) if t.dtype == torch.int64 else -(t * p.log()).sum() / (p.numel() / p.shape[1])
 
 
@@ -95,12 +126,14 @@ def batch_norm(x, gamma, beta, mean=None, var=None, eps=1e-5):
 
 
 def conv_transpose2d(x, w, b, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-    if padding == "same" or (isinstance(padding, tuple) and len(padding) == 4):  # cut the border off by hand
+    padding = 0 if padding == "valid" else padding
+    if padding == "same" or len(_pair(padding)) == 4:  # cut the border off by hand
         y = F.conv_transpose2d(x, w, None, stride, 0, 0, groups, dilation)
         OH, OW = (h * s for h, s in zip(x.shape[2:], _pair(stride), strict=True))
         top, bottom, left, right = sides((*x.shape[:2], OH, OW), tuple(w.shape[2:]), stride, padding, dilation)
         if padding != "same":
-            OH, OW = y.shape[2] - top - bottom, y.shape[3] - left - right
+            more = _pair(output_padding)
+            OH, OW = y.shape[2] - top - bottom + more[0], y.shape[3] - left - right + more[1]
         y = F.pad(y, (0, max(left + OW - y.shape[3], 0), 0, max(top + OH - y.shape[2], 0)))  # no stamp reaches there
         return y[:, :, top : top + OH, left : left + OW] + (0 if b is None else b[:, None, None])
     return F.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation)
@@ -113,8 +146,9 @@ def conv1d(x, w, b, stride=1, padding=0, dilation=1, groups=1, flip=False):
 
 
 def max_unpool2d(x, indices, output_size):
-    kernel_size = [o - h + 1 for o, h in zip(output_size, x.shape[2:], strict=True)]  # only to pass its check of sizes
-    return F.max_unpool2d(x, indices, kernel_size, stride=1, output_size=output_size)
+    size = _pair(output_size)
+    kernel_size = [o - h + 1 for o, h in zip(size, x.shape[2:], strict=True)]  # only to pass its check of sizes
+    return F.max_unpool2d(x, indices, kernel_size, stride=1, output_size=size)
 
 
 def _resized(mode, **options):

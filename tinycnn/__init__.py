@@ -48,7 +48,8 @@ from tinycnn.model import Residual, Sequential, SkipConcat, load
 
 if TYPE_CHECKING:
     from tinycnn import data, plot, verify, zoo
-    from tinycnn.explanation import explain
+    from tinycnn.checking import check
+    from tinycnn.explanation import explain, explain_grad
     from tinycnn.train import metrics
 
 __version__ = "0.1.0"
@@ -60,18 +61,23 @@ _LAZY = {  # what takes time to import, or is seldom needed, comes when it is as
     "verify": "tinycnn.verify",
     "zoo": "tinycnn.zoo",
 }
+_LAZY_FUNCTIONS = {
+    "check": "tinycnn.checking",
+    "explain": "tinycnn.explanation",
+    "explain_grad": "tinycnn.explanation",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(_LAZY[name])
-    if name == "explain":
-        return importlib.import_module("tinycnn.explanation").explain
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'tinycnn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY, "explain"])
+    return sorted([*globals(), *_LAZY, *_LAZY_FUNCTIONS])
 
 
 __all__ = [
@@ -110,8 +116,10 @@ __all__ = [
     "Tanh",
     "Upsample2D",
     "backend",
+    "check",
     "data",
     "explain",
+    "explain_grad",
     "formulas",
     "layers",
     "load",

@@ -2,21 +2,24 @@
 
     loops   the formula itself, walked loop by loop in Python
     numpy   im2col and one matrix product (`tinycnn.ops`; the default)
+    njit    the formula's own loops again, compiled by Numba
+    numba   the fast kernels (`tinycnn.kernels`)
 
-All rungs are held to the same tests. A rung that lacks an op is served by the next one that has it.
+All rungs are held to the same tests. An op that a rung lacks, NumPy serves; so it does where there is no Numba.
 """
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any
 
 from tinycnn import ops
-from tinycnn.formula import literal_twin
+from tinycnn.formula import compiled_twin, literal_twin
 from tinycnn.naming import lookup
 
 
@@ -43,22 +46,60 @@ class Rung:
         return f"<rung {self.name}>"
 
 
-def _literal_table() -> SimpleNamespace:
-    """Every pair whose formula covers all that the op accepts, as its literal twin."""
+def _twins(twin: Callable[[Callable, Callable], tuple[Callable, Callable]]) -> SimpleNamespace:
+    """Every pair whose formula covers all that the op accepts, as the twin that its loops make."""
     table = {}
-    for name in ops.__all__:
-        op = name.removesuffix("_forward")
-        forward: Any = getattr(ops, name)
-        backward: Any = getattr(ops, f"{op}_backward", None)
-        if op != name and op not in _NUMPY_ONLY and hasattr(forward, "formula") and hasattr(backward, "formula"):
-            table[f"{op}_forward"], table[f"{op}_backward"] = literal_twin(forward, backward)
+    for op in _pairs(ops):
+        forward, backward = getattr(ops, f"{op}_forward"), getattr(ops, f"{op}_backward")
+        if op not in _NUMPY_ONLY and hasattr(forward, "formula") and hasattr(backward, "formula"):
+            table[f"{op}_forward"], table[f"{op}_backward"] = twin(forward, backward)
     return SimpleNamespace(**table)
+
+
+def _pairs(module: Any) -> list[str]:
+    """The ops of which a module has both forward and backward."""
+    names = [name.removesuffix("_forward") for name in module.__all__ if name.endswith("_forward")]
+    return [op for op in names if f"{op}_backward" in module.__all__]
+
+
+def _compiled_table() -> SimpleNamespace:
+    return _twins(compiled_twin) if _numba_serves() else SimpleNamespace()
+
+
+def _kernel_table() -> SimpleNamespace:
+    """The kernels. One without its other half is left out: a cache is read by those who wrote it."""
+    if not _numba_serves():
+        return SimpleNamespace()
+    from tinycnn import kernels
+
+    halves = [f"{op}{half}" for op in _pairs(kernels) for half in ("_forward", "_backward")]
+    return SimpleNamespace(**{name: getattr(kernels, name) for name in halves})
+
+
+@cache
+def _numba_serves() -> bool:
+    """Whether Numba is there and compiles. If not, NumPy serves in its place, and says so once."""
+    try:
+        import numba
+    except ImportError as error:
+        missing = f"Numba cannot be imported ({error})"
+    else:
+        if not getattr(numba.config, "DISABLE_JIT", False):
+            return True
+        missing = "NUMBA_DISABLE_JIT is set"
+    warnings.warn(f"{missing}: NumPy serves in place of the compiled rungs", RuntimeWarning, stacklevel=2)
+    return False
 
 
 _NUMPY_ONLY = ("flatten",)  # the formula shows (N,C,H,W); the op flattens any number of axes
 
 _NUMPY = Rung("numpy", lambda: ops)
-RUNGS = {"loops": Rung("loops", _literal_table, below=_NUMPY), "numpy": _NUMPY}
+RUNGS = {
+    "loops": Rung("loops", lambda: _twins(literal_twin), below=_NUMPY),
+    "numpy": _NUMPY,
+    "njit": Rung("njit", _compiled_table, below=_NUMPY),
+    "numba": Rung("numba", _kernel_table, below=_NUMPY),
+}
 DEFAULT = "numpy"
 
 _chosen = threading.local()

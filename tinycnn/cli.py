@@ -1,14 +1,18 @@
-"""The command line: `tinycnn demo`, `tinycnn predict`. One clear line for an error; its traceback with --debug."""
+"""The command line: `tinycnn demo`, `predict`, `verify`. One clear line for an error; its traceback with --debug."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from tinycnn.cli_data import app as data_commands
 
 app = typer.Typer(
     help="Convolutional networks from scratch: train one, watch it, prove it.",
@@ -16,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
+app.add_typer(data_commands, name="data")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output; progress on standard error.")]
 _debug = False
 
@@ -75,6 +80,110 @@ def predict(
         why = "as asked" if invert else "dark on light"
         note = f"  (inverted: {why})" if one["inverted"] else ""
         print(f"{one['image']:{width}}  {one['class']}  {ranked[0][1]:.1%}   then {rest}{note}")
+
+
+@app.command(epilog="Example: tinycnn verify conv2d softmax --thorough")
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[FORMULA]…", help="Only these formulas.", show_default=False)
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="Which rung serves the ops: loops, numpy, njit or numba [default: the default one].")
+    ] = "",
+    thorough: Annotated[bool, typer.Option("--thorough", help="Draw more cases; takes some minutes.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the cases that are drawn.")] = 0,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Instead, put real bugs (or those named) into the code: who notices?")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Hold every formula to its witnesses: its own loops, numerical derivatives, and what PyTorch computed.
+
+    A row tells the witness, how it was asked, over how many cases, the worst relative error and what is allowed. The
+    exit status is 1 if any row failed; with --mutants, if a bug was not caught or the code without it was found wrong.
+    """
+    from tinycnn.verify.report import summary, table, without_proof
+    from tinycnn.verify.witness import witness
+
+    if mutants:
+        _try_mutants(names or [], as_json)
+        return
+    started = time.monotonic()
+    rows = witness(names or (), backend or None, thorough, seed, _bar)
+    if as_json:
+        print(json.dumps([row.as_dict() for row in rows], indent=1))
+    else:
+        print(table(rows), summary(rows, time.monotonic() - started), sep="\n\n")
+    missing = "" if names else without_proof(rows)
+    if missing:
+        print(missing, file=sys.stderr)
+    if missing or not all(row.passed for row in rows):
+        raise typer.Exit(1)
+
+
+def _bar(jobs: list[Any]) -> Any:
+    """Hand out the jobs one by one, with a bar on standard error that names each; nothing where it is no terminal."""
+    from tqdm.std import tqdm
+
+    shown = tqdm(jobs, file=sys.stderr, unit="", leave=False, disable=None)
+    for job in shown:
+        shown.set_postfix_str(job[0], refresh=True)
+        yield job
+
+
+def _try_mutants(names: list[str], as_json: bool) -> None:
+    """Print what became of each mutant, and stop with status 1 if one was missed or a control was not clean."""
+    from tinycnn.verify.museum.trial import as_dicts, trials, verdicts
+
+    found = [trial for _, job in _bar(trials(names)) for trial in job()]
+    if as_json:
+        print(json.dumps(as_dicts(found), indent=1))
+    else:
+        print(verdicts(found))
+    if not all(trial.as_it_should_be for trial in found):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tinycnn check mine.py --hint 3, and for many: tinycnn check --batch submissions --csv")
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]…", help="Python files with your ops.", show_default=False)
+    ] = None,
+    hint: Annotated[
+        int, typer.Option(min=1, max=3, help="How much to tell: 1 where it fails, 2 the case, 3 the likely mistake.")
+    ] = 2,
+    batch: Annotated[
+        Path | None, typer.Option(help="Check every .py file of this folder, a line an op.", show_default=False)
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the lines as CSV.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the cases.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Hold your own ops to the formulas: a function named conv2d_forward, softmax_backward, adam_step, f1 and so on.
+
+    Each is asked fresh cases in a process of its own, with limits on time, memory and files. It passes, or you see the
+    smallest case that fails. The exit status is 1 if anything is wrong.
+    """
+    from tinycnn.checking import check_file
+    from tinycnn.checking.table import as_lines
+
+    if batch is not None and not batch.is_dir():
+        raise NotADirectoryError(f"--batch must be a folder, and {batch} is none")
+    chosen = [*(files or []), *(sorted(batch.glob("*.py")) if batch else [])]
+    if not chosen:
+        raise ValueError(f"there is no .py file in {batch}" if batch else "name a file to check, or --batch FOLDER")
+    reports = [check_file(path, seed) for _, path in _bar([(path.name, path) for path in chosen])]
+    several = batch is not None or len(chosen) > 1
+    if as_json:
+        print(json.dumps([r.as_dict() for r in reports] if several else reports[0].as_dict(), indent=1))
+    elif as_csv or several:
+        print(as_lines(reports, as_csv))
+    else:
+        print(reports[0].text(hint, max(60, min(100, shutil.get_terminal_size().columns))))
+    if not several and reports[0].nothing:
+        raise typer.Exit(2)
+    if not all(report.passed for report in reports):
+        raise typer.Exit(1)
 
 
 def main(arguments: list[str] | None = None) -> Any:

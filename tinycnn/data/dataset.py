@@ -13,6 +13,7 @@ from tinycnn.errors import ShapeError
 class Dataset:
     """Examples `x` (N, …) and the class `y` (N,) of each, as an integer that counts in `classes`.
 
+    Where every pixel has a class, y is (N, H, W); where an example may have several at once, y is (N, K) of 0 and 1.
     Indexing with a slice, an index array or a mask gives a Dataset; `name` says where the data come from.
 
     Raises ShapeError if x and y differ in length, ValueError or TypeError for labels that are no class.
@@ -31,7 +32,7 @@ class Dataset:
 
     def __post_init__(self):
         x, classes = np.asarray(self.x), tuple(str(c) for c in self.classes)
-        y = check_labels(self.y, len(classes), what="y")
+        y = _check_targets(np.asarray(self.y), len(classes))
         if x.ndim == 0 or len(x) != len(y):
             raise ShapeError(f"Dataset {self.name!r}: x {x.shape} and y {y.shape} must have the same length N.")
         for field, value in (("x", x), ("y", y), ("classes", classes)):
@@ -44,14 +45,36 @@ class Dataset:
         rows = np.atleast_1d(np.arange(len(self))[index])  # ds[3] is a data set of one
         return Dataset(self.x[rows], self.y[rows], self.classes, self.name)
 
+    def counts(self) -> NDArray[np.int64]:
+        """How many examples hold each class, (K,); a mask holds every class that one of its pixels has."""
+        if self.y.ndim == 1:
+            return np.bincount(self.y, minlength=len(self.classes))
+        if self.y.ndim == 2:
+            return self.y.sum(axis=0)
+        return np.array([(self.y == k).any(axis=(1, 2)).sum() for k in range(len(self.classes))], np.int64)
+
     def __repr__(self) -> str:
-        counts = np.bincount(self.y, minlength=len(self.classes))
+        counts = self.counts()
         shown = ", ".join(f"{c} {n}" for c, n in zip(self.classes[:12], counts, strict=False))
         more = ", …" if len(self.classes) > 12 else ""
         return (
             f"Dataset {self.name!r}: {len(self):,} examples, x {self.x.shape} {self.x.dtype}, "
             f"{len(self.classes)} classes: {shown}{more}"
         )
+
+
+def _check_targets(y: NDArray, num_classes: int) -> NDArray[np.int64]:
+    """The targets of a data set as int64: labels (N,), masks (N, H, W), or rows of 0 and 1 (N, K)."""
+    if y.ndim == 3:
+        return check_labels(y.reshape(-1), num_classes, what="y, pixel by pixel").reshape(y.shape)
+    if y.ndim != 2 or y.shape[1] == 1:
+        return check_labels(y, num_classes, what="y")
+    if y.shape[1] != num_classes or y.dtype.kind not in "biu" or not ((y == 0) | (y == 1)).all():
+        raise ShapeError(
+            f"y: rows must hold 0 or 1 for each of the {num_classes} classes, as integers (N, {num_classes}); got "
+            f"{y.dtype} of shape {y.shape}."
+        )
+    return y.astype(np.int64)
 
 
 def check_labels(labels: ArrayLike, num_classes: int | None = None, what: str = "labels") -> NDArray[np.int64]:

@@ -5,21 +5,20 @@ photograph or a drawing is neither, so half the work of recognising it is done h
 """
 
 import os
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinycnn.data.picture import paper_colour, to_array
+from tinycnn.data.picture_file import MAX_PIXELS, frames_of, open_picture
+from tinycnn.data.picture_modes import plain
+from tinycnn.data.resizing import area_shares
 from tinycnn.errors import ImageError, ShapeError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "BMP")
-MAX_PIXELS = 64_000_000  # a small file can claim a picture that fills the memory: refused before decoding
 LONGEST_SIDE = 1024  # larger pictures are averaged down first; the network sees a few pixels in the end
 BLANK = 0.1  # less contrast than this, of 1, is paper and noise
 PAPER = 0.25  # at least this part of the page is blank, and blank is the darker part once ink is bright
@@ -37,7 +36,7 @@ class DigitImage(NamedTuple):
 def read_digit_image(
     path: str | os.PathLike, input_shape: tuple[int, int, int], invert: bool | None = None
 ) -> DigitImage:
-    """Read a PNG, JPEG or BMP file as one input of a network trained on the bundled digits.
+    """Read a picture file (`read_image` says which) as one input of a network trained on the bundled digits.
 
     Transparent parts become white, EXIF rotation is applied, an animation gives its first frame. A picture whose border
     is mostly bright is dark ink on light paper and is inverted, unless `invert` says otherwise. One that has the
@@ -48,8 +47,9 @@ def read_digit_image(
     Raises ImageError, naming the file, if it is missing, a folder, no picture, damaged, too large or blank.
 
     >>> from PIL import Image, ImageDraw
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "seven.png"
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> file = Path(mkdtemp()) / "seven.png"
     >>> page = Image.new("L", (200, 200), "white")
     >>> ImageDraw.Draw(page).line([(60, 40), (140, 40), (90, 160)], fill="black", width=20)
     >>> page.save(file)
@@ -60,7 +60,7 @@ def read_digit_image(
     C, H, W = input_shape
     if C not in (1, 3):
         raise ShapeError(f"input_shape {tuple(input_shape)}: a picture file gives C = 1 (grey) or 3 (RGB), not {C}.")
-    x = _undo_enlarging(_to_array(_load(Path(path)), C), H, W)
+    x = _undo_enlarging(_read(path, C), H, W)
     inverted = bool(np.median(_border(x)) > 0.5) if invert is None else bool(invert)
     if inverted:
         x = 1 - x
@@ -95,15 +95,8 @@ def _fit(x: NDArray[np.float32], is_ink: NDArray[np.bool_], H: int, W: int) -> N
     x = x[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = x.shape[1:]
     frame = max(height * W / H, width / WIDEST)  # how wide the whole frame is, in pixels of the file
-    y = _shares(0, height, height, H) @ x @ _shares((width - frame) / 2, (width + frame) / 2, width, W).T
+    y = area_shares(height, H) @ x @ area_shares(width, W, (width - frame) / 2, (width + frame) / 2).T
     return (y / y.max()).astype(np.float32)  # thin pens average to grey; the bundled digits reach white
-
-
-def _shares(start: float, stop: float, n: int, cells: int) -> NDArray[np.float64]:
-    """How much of each of `cells` equal parts of start … stop lies in each of n pixels: (cells, n), rows up to 1."""
-    edges = np.linspace(start, stop, cells + 1)[:, None]
-    covered = np.minimum(edges[1:], np.arange(1, n + 1)) - np.maximum(edges[:-1], np.arange(n))
-    return covered.clip(0) * cells / (stop - start)
 
 
 def _border(x: NDArray) -> NDArray:
@@ -111,50 +104,13 @@ def _border(x: NDArray) -> NDArray:
     return np.concatenate([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], axis=1)
 
 
-def _load(path: Path) -> "Image.Image":
-    """The first picture in the file, decoded whole and upright; ImageError if that cannot be had."""
-    from PIL import ImageOps
+def _read(path: str | os.PathLike, C: int) -> NDArray[np.float32]:
+    """The first picture in the file as (C, H, W), on white paper, averaged down if it is very large."""
 
-    if path.is_dir():
-        raise ImageError(f"{path}: this is a folder, not a picture.")
-    if not path.exists():
-        raise ImageError(f"{path}: no such file.")
-    if not path.is_file():
-        raise ImageError(f"{path}: not a regular file.")
-    _open(path, lambda image: image.verify())  # checksums; what this passes, load may not, and the other way round
-    return _open(path, ImageOps.exif_transpose)
+    def decode(image: "Image.Image") -> NDArray[np.float32]:
+        ((first, facts),) = frames_of(image, [0], MAX_PIXELS)
+        page = plain(first, facts)
+        page = page.reduce(-(-max(page.size) // LONGEST_SIDE))  # by 1, for all but very large ones
+        return to_array(page, "gray" if C == 1 else "rgb", paper_colour("white"))
 
-
-def _open(path: Path, use: "Callable[[Image.Image], Any]") -> Any:
-    """Open the file afresh and use the picture; whatever Pillow thinks of it comes out as an ImageError."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on the file's metadata; what matters raises
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                return use(image)
-    except Image.DecompressionBombError:
-        raise ImageError(f"{path}: larger than {MAX_PIXELS // 10**6} megapixels.") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{path}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture.") from None
-    except Exception as error:  # Pillow reports broken files by a dozen types of exception
-        raise ImageError(f"{path}: the picture cannot be read: {error}.") from error
-
-
-def _to_array(image: "Image.Image", C: int) -> NDArray[np.float32]:
-    """The picture as (C, H, W) float32 in [0, 1], on white paper, averaged down if it is very large."""
-    from PIL import Image
-
-    if image.mode.startswith("I"):  # 16-bit grey: scaled to 8 bits, where Pillow would clip
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    mode = "L" if C == 1 else "RGB"
-    transparent = image.has_transparency_data
-    image = image.convert("RGBA" if transparent else mode)
-    image = image.reduce(-(-max(image.size) // LONGEST_SIDE))  # by 1, for all but very large ones
-    if transparent:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(mode)
-    x = np.asarray(image, np.float32).reshape(image.height, image.width, C) / 255
-    return np.ascontiguousarray(x.transpose(2, 0, 1))
+    return open_picture(path, decode)

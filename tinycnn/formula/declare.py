@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tinycnn.formula import printing
-from tinycnn.formula.cell import Cell, expand_cell, locate
+from tinycnn.formula import mathml, printing
+from tinycnn.formula.cell import Cell
+from tinycnn.formula.derivative import Derivation
+from tinycnn.formula.expand import Cells
 from tinycnn.formula.loops import LoopNest, Macros
 from tinycnn.formula.notation import INDEX_SIZES, REST
 from tinycnn.formula.parse import (
+    FUNCTION,
     Definition,
     FormulaError,
     index_name,
@@ -25,6 +27,7 @@ from tinycnn.formula.parse import (
     parse_statement,
     parse_where,
 )
+from tinycnn.formula.registry import Formulas
 
 Given = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -32,15 +35,16 @@ Given = Callable[[dict[str, Any]], dict[str, Any]]
 class Formula:
     """One declared formula: printed, evaluated literally, and taken apart, all from the same text.
 
-    `text` and `latex` print it; `evaluate(**arrays)` walks it loop by loop; `terms(index, **arrays)` shows what makes
-    up one cell. `source` names the paper or book.
+    `text`, `latex` and `mathml` print it; `evaluate(**arrays)` walks it loop by loop; `terms(index, **arrays)` shows
+    what makes up one cell; `derivative(wrt)` is the formula of its gradient. `source` names the paper or book.
     """
 
     def __init__(
         self, name: str, lines: tuple[str, ...], where: str = "", shapes: str = "", source: str = "",
         given: Given | None = None, defaults: Mapping[str, Any] | None = None, parent: Formula | None = None,
+        about: str = "",
     ):  # fmt: skip
-        self.name, self.lines, self.parent = name, lines, parent
+        self.name, self.lines, self.parent, self.about = name, lines, parent, about
         self.parameters: tuple[str, ...] = ()  # of the function that the formula stands above
         self.source: str = source or (parent.source if parent else "")
         self.given: Given | None = given or (parent.given if parent else None)
@@ -49,7 +53,8 @@ class Formula:
         self.inputs: tuple[str, ...] = tuple(parse_shapes(shapes.partition("->")[0])[0])
         self.shapes = _inherit_shapes(own, parent) if parent else own
         elementwise = frozenset(symbol for symbol, dims in self.shapes.items() if dims == ("...",))
-        self.statements = tuple(parse_statement(line, elementwise) for line in lines)
+        self.functions = frozenset(symbol for symbol, dims in self.shapes.items() if dims == FUNCTION)
+        self.statements = tuple(parse_statement(line, elementwise, self.functions) for line in lines)
         self.where: tuple[Definition, ...] = (parent.where if parent else ()) + parse_where(where, elementwise)
         self.results = self.results or tuple(dict.fromkeys(s.target for s in self.statements))
         self.symbols = frozenset(self.shapes) | {s.target for s in self.statements}
@@ -64,12 +69,23 @@ class Formula:
     @property
     def latex(self) -> str:
         """The formula as LaTeX, ready between `$$`."""
-        numbers = frozenset(name for name, dims in self.shapes.items() if dims == ())
-        lines = [printing.latex_statement(s, numbers) for s in self.statements]
+        lines = [printing.latex_statement(s, *self._kinds) for s in self.statements]
         if len(lines) == 1:
             return lines[0]
         aligned = r" \\ ".join(printing.align(line) for line in lines)
         return rf"\begin{{aligned}} {aligned} \end{{aligned}}"
+
+    @property
+    def mathml(self) -> str:
+        """The formula as MathML: a `<math>` element, which browsers show by themselves."""
+        return mathml.mathml(self.statements, *self._kinds)
+
+    @property
+    def _kinds(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The symbols that are one number, and those that are gradients of what the formula, or its forward, uses."""
+        numbers = frozenset(s for s, dims in self.shapes.items() if dims == () and s not in self.results)
+        used = {*self.symbols, *self.parameters, *(self.parent.symbols if self.parent else ())}
+        return numbers, self.symbols & {f"d{symbol}" for symbol in used}
 
     @property
     def where_text(self) -> str:
@@ -91,6 +107,29 @@ class Formula:
     def __repr__(self) -> str:
         return f"<formula {self.name}: {self.text.splitlines()[0]}>"
 
+    # ----------------------------------------------------------- differentiate
+
+    def derivative(self, wrt: str, result: str | None = None) -> Formula:
+        """The gradient of a loss by `wrt`, as a formula that uses `dy`, the gradient by the result (the first).
+
+        It is derived by the chain rule from the formula alone, and takes what the formula takes, and dy. Raises
+        FormulaError where the formula has no derivative (floor, argmax, an index), or none that it can write.
+
+        >>> mse = Formula("mse", ("L = sum[n]((x[n] - t[n])**2)",), shapes="x (N), t (N) -> L ()")
+        >>> print(mse.derivative("x").text)
+        dx[n] = 2·dy·(x[n] − t[n])
+        >>> mse.derivative("x").evaluate(dy=1, x=[1.0, 2.0], t=[3.0, 2.0])
+        array([-4.,  0.])
+        """
+        derived = Derivation(self, wrt, result)
+        given = derived.given if derived.counts else None
+        name = f"{self.name}_d{wrt}"
+        entry = Formula(name, tuple(derived.lines), derived.where, derived.shapes, given=given, parent=self)
+        entry.parameters = (*self.parameters, derived.upstream) if self.parameters else ()
+        if derived.scatters:  # onto what the formula makes, which tells its shape
+            vars(entry)["_first"] = self._nests
+        return entry
+
     # --------------------------------------------------------------- evaluate
 
     def evaluate(self, **values: Any) -> Any:
@@ -103,20 +142,17 @@ class Formula:
         results = [names[r] for r in self.results]
         return results[0] if len(results) == 1 else namedtuple(self.name, self.results)(*results)
 
-    def terms(self, index: tuple[int, ...], **values: Any) -> Cell:
-        """What one cell of the (first) result is made of: the cells read, each product, and the sum.
+    def terms(self, index: tuple[int, ...], result: str | None = None, **values: Any) -> Cell:
+        """What one cell of a result is made of: the cells read, each product, and the sum.
 
-        Raises FormulaError for a place outside the result, or if each cell gathers what is scattered onto it.
+        `result` names the result, or what is made on the way to it; without it, the first. The cells that others
+        scatter onto (`+=`) are the sum of what lands on them. Raises FormulaError for a place outside the result.
         """
-        own = [place for place, nest in enumerate(self._nests) if nest.target == self.results[0]]
-        names = self._run_all(self._nests[: own[0]], values)
-        for nest in (self._nests[place] for place in reversed(own)):  # the last statement that fills this cell
-            if nest.scatter:
-                raise FormulaError(f"{self.name}: a scatter has no terms of one cell; ask for the gathering form")
-            sizes = self._sizes(nest, names, "")
-            if (at := locate(index, nest.places, names, sizes, self._rest_of(nest, names))) is not None:
-                return expand_cell(nest.expr, names, at, sizes)
-        raise FormulaError(f"{self.name}: there is no cell {list(index)} in {self.results[0]}")
+        return self.cells(**values).cell(index, result)
+
+    def cells(self, **values: Any) -> Cells:
+        """The cells of what the formula makes of these values, to take several apart: `.cell(index, result)`."""
+        return Cells(self, values)
 
     def names(self, **values: Any) -> dict[str, Any]:
         """Every name the formula may use, with its value: arrays, options, sizes, and what follows from them."""
@@ -130,19 +166,25 @@ class Formula:
             except KeyError as error:
                 given = ", ".join(sorted(values))
                 raise FormulaError(f"{self.name} needs {error.args[0]}; it was given {given}") from None
+        for function in self.functions & names.keys():
+            if not callable(names[function]):
+                raise FormulaError(f"{self.name}: {function} is a function, got {names[function]!r}")
         self._bind_sizes(names)
         nests = (*self._first, *self._nests)
-        made = {nest.target for nest in nests}
-        missing = sorted({n for nest in nests for n in nest.used if n not in names and n not in made})
+        known, missing = set(names), set[str]()
+        for nest in nests:  # w = w − lr·dw makes a w, and needs one
+            missing |= nest.used - known
+            known.add(nest.target)
         if missing:
-            raise FormulaError(f"{self.name} needs {', '.join(missing)}; it was given {', '.join(sorted(values))}")
-        return names
+            given = ", ".join(sorted(values))
+            raise FormulaError(f"{self.name} needs {', '.join(sorted(missing))}; it was given {given}")
+        return {name: _wide(value) for name, value in names.items()}
 
     @cached_property
     def _accepted(self) -> frozenset[str]:
         """Every name that `evaluate` may be given: arrays, options, and what the loops use."""
         used = {name for nest in (*self._first, *self._nests) for name in nest.used}
-        sizes = {d for dims in self.shapes.values() for d in dims or () if d.isidentifier()}
+        sizes = {d for dims in self.shapes.values() if dims != FUNCTION for d in dims or () if d.isidentifier()}
         inherited = self.parent._accepted if self.parent is not None else frozenset()
         return frozenset(self.shapes) | frozenset(self.parameters) | used | sizes | inherited
 
@@ -198,7 +240,10 @@ class Formula:
         sizes = self._sizes(nest, names, target)
         flat = {name: _flatten(names[name], lead) for name, lead in nest.reads().items()}
         lead = len(places) - 1 if places and is_rest(places[-1]) else None
-        nest.run(_flatten(names[target], lead), names | flat, sizes)
+        try:
+            nest.run(_flatten(names[target], lead), names | flat, sizes)
+        except ZeroDivisionError:
+            raise FormulaError(f"{self.name}: {target} would be something divided by 0") from None
 
     def _sizes(self, nest: LoopNest, names: dict[str, Any], target: str) -> dict[str, int]:
         return {index: self._size_of(index, nest, names, target) for index in nest.indices}
@@ -256,7 +301,16 @@ def _inherit_shapes(own: dict[str, Any], parent: Formula) -> dict[str, Any]:
 
 
 def _size(dim: str, names: dict[str, Any]) -> int:
-    return int(eval(dim, {"__builtins__": {}}, names))  # a size such as N*OH*OW, from the declaration
+    try:
+        return int(eval(dim, {"__builtins__": {}}, names))  # a size such as N*OH*OW, from the declaration
+    except NameError as error:
+        raise FormulaError(f"nothing tells how large {error.name} is; give it by its name") from None
+
+
+def _wide(value: Any) -> Any:
+    """Integers in 64 bits, in which formulas count: two bytes of 200 are 400 together, and not 144."""
+    narrow = isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biu" and value.dtype.itemsize < 8
+    return value.astype(np.int64) if narrow else value
 
 
 def _flatten(value: Any, lead: int | None) -> Any:
@@ -271,38 +325,17 @@ def _result_type(names: dict[str, Any]) -> np.dtype:
     return np.result_type(*inexact) if inexact else np.dtype(np.float64)
 
 
-class Formulas(Mapping[str, Formula]):
-    """Every declared formula by name: `formulas["conv2d"].latex`."""
-
-    def __init__(self) -> None:
-        self._table: dict[str, Formula] = {}
-
-    def __getitem__(self, name: str) -> Formula:
-        if name not in self._table:
-            near = difflib.get_close_matches(name, self._table, n=3, cutoff=0.5)
-            hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(self._table)}"
-            raise KeyError(f"no formula {name!r}{hint}")
-        return self._table[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._table)
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def add(self, formula: Formula) -> Formula:
-        """Enter a formula; a name is declared once."""
-        if formula.name in self._table:
-            raise FormulaError(f"the formula {formula.name!r} is declared twice")
-        self._table[formula.name] = formula
-        return formula
-
-    def __repr__(self) -> str:
-        width = max(map(len, self._table), default=0)
-        return "\n".join(f"{n:{width}}  {f.text.splitlines()[0]}" for n, f in self._table.items())
-
-
 formulas = Formulas()
+
+
+def declare(name: str, *lines: str, about: str, **declared: Any) -> Formula:
+    """Declare a formula that stands above no function of ours: `about` says in a sentence what it is.
+
+    The rest is as for `formula`; it takes what its shapes name, and nothing else.
+    """
+    entry = Formula(name, lines, about=about, **declared)
+    entry.parameters = entry.inputs
+    return formulas.add(entry)
 
 
 def formula(*lines: str, where: str = "", shapes: str = "", source: str = "", given: Given | None = None,

@@ -21,6 +21,28 @@ INDEX_SIZES = {
 
 REST = "_rest"  # what `...` becomes inside: the axes that are not named, taken as one
 
+TEXT_SYMBOLS = {  # symbols that plain text spells otherwise than the code; @ is where their indices go, if not behind
+    "inf": "∞",
+    "theta": "θ",
+    "dydx": "dy/dx",
+    "dzdx": "∂z/∂x",
+    "dzdu": "∂z/∂u@",
+    "dudx": "∂u@/∂x",
+    "gradf": "∂f/∂x@",
+    "gradL": "∂L/∂θ@",
+    "nA": "n_A",
+    "P_A": "P(A@)",
+    "P_B": "P(B)",
+    "P_AB": "P(A∩B)",
+    "P_A_if_B": "P(A@|B)",
+    "P_B_if_A": "P(B|A@)",
+    "EX": "E[X]",
+    "EY": "E[Y]",
+    "EX2": "E[X²]",
+    "VarX": "Var[X]",
+    "CovXY": "Cov[X,Y]",
+}
+
 LATEX_SYMBOLS = {
     "xp": r"x^{\mathrm{p}}",
     "yp": r"y^{\mathrm{p}}",
@@ -43,4 +65,22 @@ LATEX_SYMBOLS = {
     "eps": r"\varepsilon",
     "L": r"\mathcal{L}",
     "inf": r"\infty",
+    "theta": r"\theta",
+    "dydx": r"\frac{\mathrm{d} y}{\mathrm{d} x}",
+    "dzdx": r"\frac{\partial z}{\partial x}",
+    "dzdu": r"\frac{\partial z}{\partial u@}",
+    "dudx": r"\frac{\partial u@}{\partial x}",
+    "gradf": r"\frac{\partial f}{\partial x@}",
+    "gradL": r"\frac{\partial \mathcal{L}}{\partial \theta@}",
+    "nA": "n_A",
+    "P_A": "P(A@)",
+    "P_B": "P(B)",
+    "P_AB": r"P(A \cap B)",
+    "P_A_if_B": r"P(A@ \mid B)",
+    "P_B_if_A": r"P(B \mid A@)",
+    "EX": r"\mathrm{E}[X]",
+    "EY": r"\mathrm{E}[Y]",
+    "EX2": r"\mathrm{E}[X^{2}]",
+    "VarX": r"\mathrm{Var}[X]",
+    "CovXY": r"\mathrm{Cov}[X,Y]",
 }

@@ -5,6 +5,8 @@
 An array with its indices in brackets is one number; `sum[c,i,j](...)` is Σ over c, i and j; `max`, `min`, `mean`,
 `prod` and `argmax` read alike. `[a == b]` counts 1 where it holds and 0 elsewhere (Iverson's bracket). `+=` with an
 index expression on the left is a scatter: every place adds its share. `...` stands for whatever axes are left.
+`lim[h](...)` is the limit as h goes to 0, `integral[x,a,b](...)` the integral over x from a to b; `f(x)` is a function
+that the caller gives, where the shapes declare it so: `f (function)`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ from dataclasses import dataclass
 from tinycnn.formula.notation import INDEX_SIZES, REST
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax")
+BINDERS = {"lim": 1, "integral": 3}  # what runs over a variable, not over indices; how many stand in its brackets
 FUNCTIONS = ("exp", "log", "sqrt", "floor", "max", "min", "tanh")
+FUNCTION = ("function",)  # where a symbol's shape would stand: the caller gives a Python function
 _ALLOWED = (
     ast.BinOp, ast.UnaryOp, ast.USub, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow,
     ast.Name, ast.Load, ast.Store, ast.Constant, ast.Subscript, ast.Tuple, ast.Call, ast.IfExp,
     ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
 )  # fmt: skip
+
+
+Names = frozenset[str]
 
 
 class FormulaError(ValueError):
@@ -47,8 +54,11 @@ class Definition:
     meaning: str
 
 
-def parse_expression(text: str, elementwise: frozenset[str] = frozenset()) -> ast.expr:
-    """Read one expression; names in `elementwise` stand for `name[...]`, one element at a time."""
+def parse_expression(text: str, elementwise: Names = frozenset(), functions: Names = frozenset()) -> ast.expr:
+    """Read one expression; names in `elementwise` stand for `name[...]`, one element at a time.
+
+    Of functions it knows those of the language and those in `functions`, which the caller of the formula will give.
+    """
     text = text.strip()
     try:
         tree = ast.parse(text, mode="eval").body
@@ -58,7 +68,7 @@ def parse_expression(text: str, elementwise: frozenset[str] = frozenset()) -> as
         if not isinstance(node, _ALLOWED):
             raise FormulaError(f"{type(node).__name__} is not part of the language of formulas, in {text!r}")
         if isinstance(node, ast.Call):
-            _check_call(node, text)
+            _check_call(node, text, functions)
         if isinstance(node, ast.Subscript) and not isinstance(node.value, ast.Name):
             raise FormulaError(f"only a symbol has indices, not {ast.unparse(node.value)!r}, in {text!r}")
         if isinstance(node, ast.Constant) and type(node.value) not in (int, float, type(...)):
@@ -66,7 +76,7 @@ def parse_expression(text: str, elementwise: frozenset[str] = frozenset()) -> as
     return _Elementwise(elementwise).visit(tree)
 
 
-def parse_statement(text: str, elementwise: frozenset[str] = frozenset()) -> Statement:
+def parse_statement(text: str, elementwise: Names = frozenset(), functions: Names = frozenset()) -> Statement:
     """Read `target[places] = expr` or `target[places] += expr`."""
     match = re.match(r"(.+?)(\+?)=(?!=)(.+)", text, re.DOTALL)
     if match is None:
@@ -74,10 +84,10 @@ def parse_statement(text: str, elementwise: frozenset[str] = frozenset()) -> Sta
     left, plus, right = match.groups()
     target = parse_expression(left, elementwise)
     if isinstance(target, ast.Name):
-        return Statement(target.id, (), bool(plus), parse_expression(right, elementwise))
+        return Statement(target.id, (), bool(plus), parse_expression(right, elementwise, functions))
     if not (isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)):
         raise FormulaError(f"the left side of a formula is a symbol with its indices, got {left.strip()!r}")
-    return Statement(target.value.id, subscripts(target), bool(plus), parse_expression(right, elementwise))
+    return Statement(target.value.id, subscripts(target), bool(plus), parse_expression(right, elementwise, functions))
 
 
 def parse_where(text: str, elementwise: frozenset[str] = frozenset()) -> tuple[Definition, ...]:
@@ -87,7 +97,8 @@ def parse_where(text: str, elementwise: frozenset[str] = frozenset()) -> tuple[D
         left, meaning = re.match(r"(.*?)(?:(?:^|\s)is\s+(.*))?$", clause, re.DOTALL).groups()  # type: ignore[union-attr]
         names, equals, right = left.partition("=")
         expr = parse_expression(right, elementwise) if equals else None
-        definitions.append(Definition(tuple(n.strip() for n in names.split(",")), expr, (meaning or "").strip()))
+        each = tuple(name.strip() for name in re.split(r",(?![^[]*\])", names))  # x[n,c], y[n] are two
+        definitions.append(Definition(each, expr, (meaning or "").strip()))
     return tuple(definitions)
 
 
@@ -117,10 +128,20 @@ def is_rest(node: ast.AST) -> bool:
 
 def reduction(node: ast.AST) -> tuple[str, tuple[str, ...], ast.expr] | None:
     """`sum[c,i,j](body)` as ("sum", ("c", "i", "j"), body); None for anything else."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript)):
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript)) or binder(node) is not None:
         return None
     assert isinstance(node.func.value, ast.Name)
     return node.func.value.id, tuple(index_name(i) for i in subscripts(node.func)), node.args[0]
+
+
+def binder(node: ast.AST) -> tuple[str, str, tuple[ast.expr, ...], ast.expr] | None:
+    """`lim[h](body)` as ("lim", "h", (), body), `integral[x,a,b](body)` as ("integral", "x", (a, b), body); or None."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript)):
+        return None
+    if not (isinstance(node.func.value, ast.Name) and node.func.value.id in BINDERS):
+        return None
+    variable, *bounds = subscripts(node.func)
+    return node.func.value.id, index_name(variable), tuple(bounds), node.args[0]
 
 
 def index_name(node: ast.expr) -> str:
@@ -146,8 +167,12 @@ def free_indices(node: ast.AST, symbols: frozenset[str], macros: dict[str, froze
     return found
 
 
-def _check_call(node: ast.Call, text: str) -> None:
+def _check_call(node: ast.Call, text: str, functions: Names) -> None:
     func = node.func
+    if isinstance(func, ast.Name) and func.id in functions and node.args and not node.keywords:
+        return
+    if isinstance(func, ast.Subscript) and isinstance(func.value, ast.Name) and func.value.id in BINDERS:
+        return _check_binder(node, func.value.id, text)
     reduces = isinstance(func, ast.Subscript) and isinstance(func.value, ast.Name) and func.value.id in REDUCTIONS
     applies = isinstance(func, ast.Name) and func.id in FUNCTIONS
     takes = 2 if applies and func.id in ("max", "min") else 1  # type: ignore[attr-defined]
@@ -158,6 +183,16 @@ def _check_call(node: ast.Call, text: str) -> None:
             f"{ast.unparse(node)!r} in {text!r}: a formula knows the functions {', '.join(FUNCTIONS)} "
             f"and, with indices in brackets, {', '.join(REDUCTIONS)}"
         )
+
+
+def _check_binder(node: ast.Call, kind: str, text: str) -> None:
+    variable, *bounds = subscripts(node.func)  # type: ignore[arg-type]
+    if len(bounds) + 1 != BINDERS[kind] or len(node.args) != 1 or node.keywords or not isinstance(variable, ast.Name):
+        raise FormulaError(
+            f"{ast.unparse(node)!r} in {text!r}: it is `lim[h](...)`, h going to 0, or `integral[x,a,b](...)`"
+        )
+    if variable.id in INDEX_SIZES:
+        raise FormulaError(f"{variable.id!r} in {text!r} is an index, and counts; a {kind} needs a variable: h, t or x")
 
 
 class _Elementwise(ast.NodeTransformer):

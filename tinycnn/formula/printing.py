@@ -1,4 +1,10 @@
-"""Formulas as mathematics: plain text for the terminal and help(), LaTeX for the page."""
+"""Formulas as mathematics: plain text for the terminal and help(), LaTeX for the page.
+
+What there is to print, and a printer of its own must know: a number, a symbol, a symbol with its indices; + − · / // %
+and powers; a comparison (Iverson's bracket), a distinction of cases; a function of the language or one that the caller
+gives; a reduction (`reduction`: Σ, max, …) and a limit or an integral (`binder`). `place_indices` puts the indices of
+a symbol such as ∂z/∂u where they belong.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +12,8 @@ import ast
 import itertools
 import re
 
-from tinycnn.formula.notation import LATEX_SYMBOLS
-from tinycnn.formula.parse import Definition, Statement, is_rest, reduction, subscripts
+from tinycnn.formula.notation import LATEX_SYMBOLS, TEXT_SYMBOLS
+from tinycnn.formula.parse import FUNCTIONS, Definition, Statement, binder, is_rest, reduction, subscripts
 
 _LEVEL = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.FloorDiv: 2, ast.Mod: 2, ast.Pow: 4}
 _COMPARE = {ast.Eq: "=", ast.NotEq: "≠", ast.Lt: "<", ast.LtE: "≤", ast.Gt: ">", ast.GtE: "≥"}
@@ -25,9 +31,14 @@ def text_statement(statement: Statement) -> str:
     return _statement(statement, _Text())
 
 
-def latex_statement(statement: Statement, numbers: frozenset[str] = frozenset()) -> str:
-    """One statement as LaTeX; `numbers` are symbols that are one number, so that a dy among them is no ∂L/∂y."""
-    return _statement(statement, _Latex(numbers))
+def latex_statement(
+    statement: Statement, numbers: frozenset[str] = frozenset(), gradients: frozenset[str] = frozenset()
+) -> str:
+    """One statement as LaTeX; `numbers` are symbols that are one number, so that a dy among them is no ∂L/∂y.
+
+    `gradients` are names of more than a letter behind their d (`dlogp`) that are gradients all the same.
+    """
+    return _statement(statement, _Latex(numbers, gradients))
 
 
 def align(line: str) -> str:
@@ -37,7 +48,7 @@ def align(line: str) -> str:
 
 def text_definition(definition: Definition) -> str:
     """One clause of `where` as plain text."""
-    left = ", ".join(definition.names)
+    left = ", ".join(map(_Text().symbol, definition.names))
     if definition.expr is not None:
         left += " = " + _Text().show(definition.expr)
     return f"{left} is {definition.meaning}" if definition.meaning else left
@@ -52,6 +63,11 @@ def _statement(statement: Statement, style: _Text) -> str:
 def _is_gradient(name: str) -> bool:
     """Whether a name is `d` and the symbol whose gradient it is (`dw`, `dxp`); dv and dh are dilations."""
     return name not in LATEX_SYMBOLS and name[0] == "d" and (len(name) == 2 or name[1:] in LATEX_SYMBOLS)
+
+
+def place_indices(symbol: str, indices: str) -> str:
+    """The symbol with its indices where its @ stands, else behind it: ∂z/∂u@ with [i] is ∂z/∂u[i]."""
+    return symbol.replace("@", indices) if "@" in symbol else symbol + indices
 
 
 def _in_brackets(text: str) -> bool:
@@ -69,6 +85,9 @@ class _Text:
         """An expression that stands where operators of `level` bind it."""
         if (reduced := reduction(node)) is not None:
             text = self.reduce(*reduced)
+            return self.brackets(text) if level > 1 else text
+        if (bound := binder(node)) is not None:
+            text = self.bind(*bound)
             return self.brackets(text) if level > 1 else text
         if is_rest(node):
             return self.rest
@@ -124,12 +143,12 @@ class _Text:
         return None
 
     def symbol(self, name: str) -> str:
-        return {"inf": "∞"}.get(name, name)
+        return TEXT_SYMBOLS.get(name, name).replace("@", "")
 
     def cell(self, name: str, places) -> str:
         if len(places) == 1 and is_rest(places[0]):
             return self.symbol(name)  # x[...], one element of any shape, is simply x
-        return f"{self.symbol(name)}[{','.join(self.show(p) for p in places)}]"
+        return place_indices(TEXT_SYMBOLS.get(name, name), f"[{','.join(self.show(p) for p in places)}]")
 
     def reduce(self, kind: str, indices, body: ast.expr) -> str:
         names = ",".join(self.rest if i == "_rest" else i for i in indices)
@@ -137,6 +156,12 @@ class _Text:
         if not _in_brackets(inner):
             inner = f" {inner}" if kind in _TEXT_REDUCTION else f"({inner})"
         return f"{_TEXT_REDUCTION.get(kind, kind)}[{names}]{inner}"
+
+    def bind(self, kind: str, variable: str, bounds, body: ast.expr) -> str:
+        inner = self.show(body, 2)
+        if kind == "lim":
+            return f"lim[{variable}→0] {inner}"
+        return f"∫[{','.join(self.show(bound) for bound in bounds)}] {inner} d{variable}"
 
     def call(self, name: str, args: list[str]) -> str:
         if name == "floor":
@@ -163,8 +188,8 @@ class _Latex(_Text):
 
     scatter, times, minus, rest = r"\mathrel{+}=", r"\,", "-", r"\dots"
 
-    def __init__(self, numbers: frozenset[str] = frozenset()):
-        self.numbers = numbers
+    def __init__(self, numbers: frozenset[str] = frozenset(), gradients: frozenset[str] = frozenset()):
+        self.numbers, self.gradients = numbers, gradients
 
     def operator(self, node: ast.BinOp) -> str | None:
         if isinstance(node.op, ast.Pow):
@@ -183,31 +208,40 @@ class _Latex(_Text):
 
     def symbol(self, name: str) -> str:
         if name in LATEX_SYMBOLS:
-            return LATEX_SYMBOLS[name]
-        if name not in self.numbers and _is_gradient(name):
+            return LATEX_SYMBOLS[name].replace("@", "")
+        if name not in self.numbers and (_is_gradient(name) or name in self.gradients):
             return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {self.symbol(name[1:])}}}"
         return name if len(name) == 1 else r"\mathrm{" + name.replace("_", r"\_") + "}"
 
     def cell(self, name: str, places) -> str:
         if len(places) == 1 and is_rest(places[0]):
             return self.symbol(name)
-        if _is_gradient(name):
+        if _is_gradient(name) or name in self.gradients:
             return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {self.cell(name[1:], places)}}}"
+        indices = f"_{{{','.join(self.show(p) for p in places)}}}"
+        if "@" in LATEX_SYMBOLS.get(name, ""):
+            return place_indices(LATEX_SYMBOLS[name], indices)
         symbol = self.symbol(name)
-        if "_" in symbol or "^" in symbol:
-            symbol = f"{{{symbol}}}"
-        return f"{symbol}_{{{','.join(self.show(p) for p in places)}}}"
+        return (f"{{{symbol}}}" if "_" in symbol or "^" in symbol else symbol) + indices
 
     def reduce(self, kind: str, indices, body: ast.expr) -> str:
         names = ",".join(self.rest if i == "_rest" else i for i in indices)
         return rf"{_LATEX_REDUCTION[kind]}_{{{names}}} {self.show(body, 2)}"
+
+    def bind(self, kind: str, variable: str, bounds, body: ast.expr) -> str:
+        inner = self.show(body, 2)
+        if kind == "lim":
+            return rf"\lim_{{{variable} \to 0}} {inner}"
+        low, high = map(self.show, bounds)
+        return rf"\int_{{{low}}}^{{{high}}} {inner} \, \mathrm{{d}}{variable}"
 
     def call(self, name: str, args: list[str]) -> str:
         if name == "sqrt":
             return rf"\sqrt{{{args[0]}}}"
         if name == "floor":
             return rf"\left\lfloor {args[0]} \right\rfloor"
-        return rf"{_LATEX_FUNCTION[name]}\left({', '.join(args)}\right)"
+        function = _LATEX_FUNCTION[name] if name in FUNCTIONS else self.symbol(name)
+        return rf"{function}\left({', '.join(args)}\right)"
 
     def comparison(self, sign: str) -> str:
         return _LATEX_COMPARE.get(sign, sign)

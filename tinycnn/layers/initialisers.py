@@ -71,31 +71,69 @@ def lecun_std(fan_in: int) -> float:
     return math.sqrt(1 / fan_in)
 
 
+@formula(
+    "w = sqrt(2 / fan_in) * e",
+    where="fan_in is how many numbers one output gathers from; e is drawn from the standard normal law",
+    shapes="e (...) -> w (...)",
+    source="He, Zhang, Ren & Sun 2015, arXiv:1502.01852, equation 10",
+)
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Normal numbers of He's spread."""
     return rng.normal(0.0, he_std(fans(shape)[0]), shape)
 
 
+@formula(
+    "w = sqrt(6 / fan_in) * (2*e - 1)",
+    where="fan_in is how many numbers one output gathers from; e is drawn uniformly from [0, 1)",
+    shapes="e (...) -> w (...)",
+    source="He, Zhang, Ren & Sun 2015, arXiv:1502.01852, equation 10",
+)
 def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Uniform numbers of He's spread: a uniform law on ±√3·std has standard deviation std."""
     return _uniform(he_std(fans(shape)[0]), shape, rng)
 
 
+@formula(
+    "w = sqrt(2 / (fan_in + fan_out)) * e",
+    where="fan_in is how many numbers one output gathers from;"
+    " fan_out is how many one input spreads to; e is drawn from the standard normal law",
+    shapes="e (...) -> w (...)",
+    source="Glorot & Bengio 2010, AISTATS, equation 12",
+)
 def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Normal numbers of Glorot's spread."""
     return rng.normal(0.0, glorot_std(*fans(shape)), shape)
 
 
+@formula(
+    "w = sqrt(6 / (fan_in + fan_out)) * (2*e - 1)",
+    where="fan_in is how many numbers one output gathers from;"
+    " fan_out is how many one input spreads to; e is drawn uniformly from [0, 1)",
+    shapes="e (...) -> w (...)",
+    source="Glorot & Bengio 2010, AISTATS, equation 16",
+)
 def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Uniform numbers of Glorot's spread."""
     return _uniform(glorot_std(*fans(shape)), shape, rng)
 
 
+@formula(
+    "w = sqrt(1 / fan_in) * e",
+    where="fan_in is how many numbers one output gathers from; e is drawn from the standard normal law",
+    shapes="e (...) -> w (...)",
+    source="LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.6",
+)
 def lecun_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Normal numbers of LeCun's spread."""
     return rng.normal(0.0, lecun_std(fans(shape)[0]), shape)
 
 
+@formula(
+    "w = sqrt(3 / fan_in) * (2*e - 1)",
+    where="fan_in is how many numbers one output gathers from; e is drawn uniformly from [0, 1)",
+    shapes="e (...) -> w (...)",
+    source="LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.6",
+)
 def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Uniform numbers of LeCun's spread."""
     return _uniform(lecun_std(fans(shape)[0]), shape, rng)
@@ -115,11 +153,13 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return (q.T if F < K else q).reshape(shape)
 
 
+@formula("w = 0", shapes="w (...) -> w", source="Rumelhart, Hinton & Williams 1986, Nature 323, for why not")
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Zeros: right for a bias, useless for weights, which would all stay equal."""
     return np.zeros(shape)
 
 
+@formula("w = 1", shapes="w (...) -> w", source="Ioffe & Szegedy 2015, arXiv:1502.03167, section 3")
 def ones(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Ones: a scale that changes nothing yet."""
     return np.ones(shape)

@@ -66,6 +66,22 @@ def check_fit(x: Array, y: Array, epochs: int, batch_size: int | None, optimizer
             )
 
 
+def check_stream(x: Any, y: Any, input_shape: Shape | None) -> None:
+    """Raise TypeError for targets beside a stream's own, ShapeError for pictures that do not fit the network."""
+    if y is not None:
+        raise TypeError("a stream brings its own targets: leave y out")
+    if input_shape is not None and tuple(x.shape) != input_shape:
+        raise ShapeError(f"the stream's pictures are {tuple(x.shape)}, the network takes {input_shape}")
+
+
+def check_augment(augment: Any) -> None:
+    """Raise TypeError unless `augment` is None or changes batches."""
+    if augment is not None and not callable(getattr(augment, "batch", None)):
+        raise TypeError(
+            f"augment must be an augmentation of tinycnn.data, as RandomFlip() or Compose([...]); got {augment!r}"
+        )
+
+
 def _shape_message(name: str, shape: tuple[int, ...], wanted: Shape) -> str:
     message = f"{name} must be a batch of {wanted} examples, {('N', *wanted)}".replace("'", "") + f", got shape {shape}"
     if shape == wanted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,28 @@ import numpy as np
 
 from tinycnn import train
 from tinycnn.blas import one_blas_thread
+from tinycnn.data.adjust import normalise
+from tinycnn.data.statistics import check_statistics
 from tinycnn.errors import ShapeError
 from tinycnn.layers.activation import LogSoftmax, Sigmoid, Softmax
 from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.layers.losses import BCEWithLogits, Loss, loss_named
 from tinycnn.model.chain import Chain
 from tinycnn.model.ending import check_ending
-from tinycnn.model.inputs import check_dtype, check_examples, check_fit, warn_if_channels_last
+from tinycnn.model.inputs import (
+    check_augment,
+    check_dtype,
+    check_examples,
+    check_fit,
+    check_stream,
+    warn_if_channels_last,
+)
 from tinycnn.model.summary import summary
 from tinycnn.naming import lookup
 from tinycnn.ops import sigmoid_forward, softmax_forward
 from tinycnn.optim import Optimizer, Regulariser, optimizer_named
 from tinycnn.train.history import Evaluation, History
-from tinycnn.train.loop import METRICS, Metric
+from tinycnn.train.loop import METRICS, Augmenter, Metric
 
 BATCH = 32  # examples a training step sees unless told otherwise
 PREDICT_BATCH = 256
@@ -54,10 +64,13 @@ class Sequential(Chain):
         self.seed, self.dtype = check_seed(seed), check_dtype(dtype)
         self.classes = None if classes is None else tuple(str(c) for c in classes)
         self.preprocessing = dict(preprocessing or {})
+        if "normalise" in self.preprocessing:
+            check_statistics(self.preprocessing["normalise"])
         self.optimizer: Optimizer | None = None
         self.loss: Loss | None = None
         self.metrics: dict[str, Metric] = {}
         self.regularizer: Regulariser | None = None
+        self.epochs_seen = 0  # by all calls of fit together: each augments the data in its own way
         self._rng = np.random.default_rng(seed)
         self._shuffle = np.random.default_rng((seed, 1))  # apart from the weights', so that neither moves the other
         self._lock = threading.RLock()  # layers keep one cache: one call at a time
@@ -116,60 +129,81 @@ class Sequential(Chain):
         self.optimizer, self.loss, self.regularizer, self.metrics = chosen_optimizer, chosen, regularizer, named
 
     def fit(
-        self, x: Any, y: Any, epochs: int = 1, batch_size: int | None = None, validation_data: Any = None,
-        shuffle: bool = True, verbose: int = 1,
+        self, x: Any, y: Any = None, epochs: int = 1, batch_size: int | None = None, validation_data: Any = None,
+        shuffle: bool = True, verbose: int = 1, augment: Augmenter | None = None,
     ) -> History:  # fmt: skip
         """Train; returns the loss and the metrics of every epoch, and with `validation_data=(x, y)` also theirs.
 
+        A `tinycnn.data.Stream` stands for x and y both, and for the pair of validation data.
         Batches of 32 unless told otherwise; all data at once for full-batch gradient descent. Training data are
-        checked before the first step. Raises FloatingPointError, and says which step and layer, if the loss is not
-        finite.
+        checked before the first step. `augment`, one of the augmentations of `tinycnn.data`, changes each training
+        batch, and masks with it; validation data it never sees. Raises FloatingPointError, and says which step and
+        layer, if the loss is not finite.
         """
         optimizer, loss = self._compiled()
+        check_augment(augment)
         with self._lock, one_blas_thread():
-            x, y = self._examples(x, "x"), np.asarray(y)
-            check_fit(x, y, epochs, batch_size, optimizer)
-            loss.check(y, (len(x), *self._outputs()))
+            x, y = self._given(x, y, loss, epochs, batch_size, optimizer)
             if validation_data is not None:
                 x_val, y_val = self._validation(validation_data, loss)
             size = len(x) if optimizer.full_batch else batch_size or BATCH
             validate = None if validation_data is None else lambda: self._evaluate(x_val, y_val)
-            return train.fit(self, x, y, epochs, size, self._shuffle if shuffle else None, validate, verbose)
+            return train.fit(self, x, y, epochs, size, self._shuffle if shuffle else None, validate, verbose, augment)
 
-    def evaluate(self, x: Any, y: Any, verbose: int = 0) -> Evaluation:
-        """The loss and the metrics on these data, as a result that unpacks in order and answers to names."""
+    def evaluate(self, x: Any, y: Any = None, verbose: int = 0) -> Evaluation:
+        """The loss and the metrics on these data, as a result that unpacks in order and answers to names.
+
+        A `tinycnn.data.Stream` stands for x and y both.
+        """
         _, loss = self._compiled()
         with self._lock, one_blas_thread():
-            x, y = self._examples(x, "x"), np.asarray(y)
-            check_fit(x, y, 1, None, None)
-            loss.check(y, (len(x), *self._outputs()))
+            x, y = self._given(x, y, loss)
             result = Evaluation(self._evaluate(x, y))
         if verbose:
             print(", ".join(f"{name} {value:.4f}" for name, value in result.as_dict().items()))
         return result
 
-    def _validation(self, validation_data: Any, loss: Loss) -> tuple[Array, Array]:
+    def _given(
+        self, x: Any, y: Any, loss: Loss, epochs: int = 1, batch_size: int | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Examples and targets once they are checked; a stream's as far as they are known without reading it."""
+        if hasattr(x, "numbered_batches"):
+            check_stream(x, y, self.input_shape)
+            if self.input_shape is None:
+                self.build(x.shape, self._rng)
+            y = x.y
+        else:
+            x, y = self._examples(x, "x"), np.asarray(y)
+        check_fit(x, np.empty(len(x)) if y is None else y, epochs, batch_size, optimizer)
+        if y is not None:
+            loss.check(y, (len(x), *self._outputs()))
+        return x, y
+
+    def _validation(self, validation_data: Any, loss: Loss) -> tuple[Any, Any]:
         """The validation data, checked as the training data are; an error says that it is about them."""
+        if hasattr(validation_data, "numbered_batches"):
+            validation_data = (validation_data, None)
         if not (isinstance(validation_data, tuple | list) and len(validation_data) == 2):
             raise TypeError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}")
         try:
-            x, y = self._examples(validation_data[0], "x"), np.asarray(validation_data[1])
-            check_fit(x, y, 1, None, None)
-            loss.check(y, (len(x), *self._outputs()))
+            x, y = validation_data
+            return self._given(x, y, loss)
         except (ValueError, TypeError) as error:
             raise type(error)(f"validation_data: {error}") from None
-        return x, y
 
-    def _evaluate(self, x: Array, y: Array) -> dict[str, float]:
+    def _evaluate(self, x: Any, y: Any) -> dict[str, float]:
         _, loss = self._compiled()
-        mean, scores = train.Mean(), []
-        for start in range(0, len(x), PREDICT_BATCH):
-            part = slice(start, start + PREDICT_BATCH)
-            scores.append(self.forward(x[part]))
-            mean.add({"loss": loss.forward(scores[-1], y[part])}, len(x[part]))
+        mean, scores, targets = train.Mean(), [], []
+        with closing(train.numbered_batches(x, y, PREDICT_BATCH, None)) as taken:
+            for x_batch, t, _ in taken:
+                scores.append(self.forward(self.prepare(x_batch)))
+                targets.append(t)
+                mean.add({"loss": loss.forward(scores[-1], t)}, len(t))
         numbers = mean.values()
         numbers["loss"] += self.penalty()[0]
-        return numbers | {n: metric(y, np.concatenate(scores)) for n, metric in self.metrics.items()}
+        t, p = np.concatenate(targets), np.concatenate(scores)
+        return numbers | {n: metric(t, p) for n, metric in self.metrics.items()}
 
     # ------------------------------------------------------------------ ask
 
@@ -179,8 +213,15 @@ class Sequential(Chain):
             x = self._examples(x, "x")
             out = np.empty((len(x), *self._outputs()), self.dtype)
             for start in range(0, len(x), PREDICT_BATCH):
-                out[start : start + PREDICT_BATCH] = self.forward(x[start : start + PREDICT_BATCH])
+                out[start : start + PREDICT_BATCH] = self.forward(self.prepare(x[start : start + PREDICT_BATCH]))
             return out
+
+    def prepare(self, x: Array) -> Array:
+        """Examples as the first layer sees them in `fit`, `evaluate` and `predict`: normalised, where `preprocessing`
+        holds the numbers to do it with (`tinycnn.data.channel_statistics`), which travel with the model.
+        """
+        found, x = self.preprocessing.get("normalise"), x.astype(self.dtype, copy=False)
+        return x if found is None else normalise(x, found["mean"], found["std"])
 
     def predict_proba(self, x: Any) -> Array:
         """The probability of every class, (N, K); a network that ends in logits gets the softmax it trained with."""

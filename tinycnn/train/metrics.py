@@ -21,8 +21,8 @@ from tinycnn.train.labels import classes_of, scores_of
 from tinycnn.train.metrics_regression import mae, mse, r2
 
 __all__ = [
-    "accuracy", "averaged", "classification_report", "confusion_matrix", "dice", "f1", "iou", "mae", "mse", "precision",
-    "r2", "recall", "top_k_accuracy",
+    "accuracy", "averaged", "classification_report", "confusion_matrix", "dice", "f1", "iou", "macro_average", "mae",
+    "micro_average", "mse", "precision", "r2", "recall", "top_k_accuracy", "weighted_average",
 ]  # fmt: skip
 
 Average = Literal["macro", "micro", "weighted"] | None
@@ -238,32 +238,74 @@ def dice(
     return f1(y_true, y_pred, average, num_classes, zero_division)
 
 
+@formula(
+    "average = sum[k](ratio[k] if ratio[k] == ratio[k] else 0) / sum[k](ratio[k] == ratio[k])",
+    where="a ratio that is no number (NaN, which does not equal itself) is left out",
+    shapes="ratio (K) -> average ()",
+    source="Yang 1999, Information Retrieval 1(1), section 3.2",
+)
+def macro_average(ratio: NDArray[np.float64]) -> float:
+    """The plain mean over the classes: a rare class counts as much as a common one.
+
+    >>> macro_average(np.array([1.0, 0.5, np.nan]))
+    0.75
+    """
+    return weighted_average(ratio, np.ones(len(ratio)))
+
+
+@formula(
+    "average = sum[k](top[k]) / sum[k](bottom[k])",
+    where="top[k] / bottom[k] is the ratio of class k",
+    shapes="top (K), bottom (K) -> average ()",
+    source="Yang 1999, Information Retrieval 1(1), section 3.2",
+)
+def micro_average(top: NDArray, bottom: NDArray) -> float:
+    """One ratio of all classes' counts together: every example counts as much.
+
+    >>> micro_average(np.array([1, 3]), np.array([2, 4])).__round__(4)
+    0.6667
+    """
+    return float(top.sum() / bottom.sum())
+
+
+@formula(
+    "average = sum[k](actual[k] * ratio[k] if ratio[k] == ratio[k] else 0)"
+    " / sum[k](actual[k] if ratio[k] == ratio[k] else 0)",
+    where="actual[k] is how many examples class k has; a ratio that is no number is left out",
+    shapes="ratio (K), actual (K) -> average ()",
+    source="Sokolova & Lapalme 2009, Information Processing & Management 45(4)",
+)
+def weighted_average(ratio: NDArray[np.float64], actual: NDArray) -> float:
+    """The mean over the classes, each as often as it occurs; NaN where nothing is left to average.
+
+    >>> weighted_average(np.array([1.0, 0.5]), np.array([3, 1]))
+    0.875
+    """
+    weight = np.where(np.isnan(ratio), 0, actual)
+    return float(weight @ np.nan_to_num(ratio) / weight.sum()) if weight.any() else float("nan")
+
+
 def averaged(
     top: NDArray, bottom: NDArray, actual: NDArray, average: Average, zero_division: float
 ) -> NDArray[np.float64] | float:
-    """One ratio a class, and one number for all of them if asked.
+    """One ratio a class, top[k] / bottom[k] (`zero_division` where bottom[k] is 0), and one number of all if asked.
 
-    ratio[k] = top[k] / bottom[k], or zero_division where bottom[k] = 0
-    macro = mean[k](ratio[k])
-    micro = sum[k](top[k]) / sum[k](bottom[k])
-    weighted = sum[k](actual[k] * ratio[k]) / sum[k](actual[k])
-
-    top, bottom, actual (K,), the last the examples of each class. Macro's mean is over all K classes, those that never
+    top, bottom, actual (K,), the last the examples of each class; `average` is None, "macro", "micro" or "weighted"
+    (see `macro_average`, `micro_average`, `weighted_average`). Macro's mean is over all K classes, those that never
     occur included (they count as `zero_division`). Micro, where each example has one class, is the accuracy.
-    A `zero_division` of np.nan leaves such classes out of both. Raises ValueError for another word than these.
+    A `zero_division` of np.nan leaves such classes out. Raises ValueError for another word than these.
 
     >>> averaged(np.array([1, 3]), np.array([2, 4]), np.array([1, 3]), average="micro", zero_division=0.0).__round__(4)
     0.6667
     """
     if average == "micro":
-        return float(top.sum() / bottom.sum())  # never 0 / 0: at least one example was called something
+        return micro_average(top, bottom)  # never 0 / 0: at least one example was called something
     ratio = np.full(len(top), float(zero_division))
     np.divide(top, bottom, out=ratio, where=bottom != 0)
     if average is None:
         return ratio
     if average in ("macro", "weighted"):
-        weight = np.where(np.isnan(ratio), 0, 1 if average == "macro" else actual)
-        return float(weight @ np.nan_to_num(ratio) / weight.sum()) if weight.any() else float("nan")
+        return macro_average(ratio) if average == "macro" else weighted_average(ratio, actual)
     raise ValueError(f"average must be None, 'macro', 'micro' or 'weighted', got {average!r}.")
 
 

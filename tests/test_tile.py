@@ -1,0 +1,149 @@
+"""The register tile: a small block of results that stays in registers, right at every size and within its bounds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from guarded import run_guarded
+from numba import njit
+from oracles import assert_same
+
+from tinycnn.kernels import tile, vectors
+from tinycnn.kernels.tile import dots, product
+
+DTYPES = [np.float32, np.float64]
+EPS = {np.float32: 2e-6, np.float64: 1e-14}
+
+
+def _matrices(rng, dtype, rows, K, columns):
+    return rng.normal(size=(rows, K)).astype(dtype), rng.normal(size=(K, columns)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_product_worked_by_hand(dtype):
+    out = np.full(2, 7, dtype)
+    a, b = np.array([2, 3], dtype), np.array([10, 20, 100, 200], dtype)
+    bias = np.array([1], dtype)
+    product(out, 0, 2, a, 0, 2, 1, b, 0, np.array([0, 2]), 0, 2, 1, 2, bias, 0)
+    assert out.tolist() == [1 + 2 * 10 + 3 * 100, 1 + 2 * 20 + 3 * 200]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [*range(1, 20), 23, 24, 25, 47, 48, 49, 64, 95, 97])
+def test_the_product_is_the_matrix_product_for_every_number_of_columns(dtype, columns):
+    rng = np.random.default_rng(columns)
+    for rows in range(1, 10):
+        K = int(rng.integers(1, 20))
+        a, b = _matrices(rng, dtype, rows, K, columns)
+        bias = rng.normal(size=rows).astype(dtype)
+        out = np.full(rows * columns + 2, 777, dtype)
+        koff = np.arange(K) * columns
+        product(out, 1, columns, a.ravel(), 0, K, 1, b.ravel(), 0, koff, 0, K, rows, columns, bias, 0)
+        terms = abs(a) @ abs(b) + abs(bias)[:, None]
+        assert_same(out[1:-1].reshape(rows, columns), a @ b + bias[:, None], terms=terms, tol=EPS[dtype])
+        assert out[0] == out[-1] == 777, "written beyond the result"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_left_factor_may_lie_transposed_and_the_right_one_overlap_itself(dtype):
+    rng = np.random.default_rng(0)
+    a, line = rng.normal(size=(5, 11)).astype(dtype), rng.normal(size=70).astype(dtype)
+    koff = rng.integers(0, 30, size=5)
+    out = np.empty((11, 40), dtype)
+    product(out.reshape(-1), 0, 40, a.ravel(), 0, 1, 11, line, 0, koff, 0, 5, 11, 40, np.zeros(11, dtype), 0)
+    b = line[koff[:, None] + np.arange(40)]
+    assert_same(out, a.T @ b, terms=abs(a).T @ abs(b), tol=EPS[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [*range(1, 20), 31, 32, 33, 100, 1023, 1024, 1025, 2500])
+def test_dots_adds_the_sums_along_the_vectors_for_every_length(dtype, length):
+    rng = np.random.default_rng(length)
+    for rows, taps in ((1, 1), (3, 4), (5, 7), (9, 13)):
+        a, b = rng.normal(size=(rows, length)).astype(dtype), rng.normal(size=(taps, length)).astype(dtype)
+        out = np.full(rows * taps + 2, 1, dtype)
+        koff = np.arange(taps) * length
+        dots(out, 1, taps, a.ravel(), 0, length, b.ravel(), 0, koff, 0, length, rows, taps)
+        terms = abs(a) @ abs(b).T + 1
+        assert_same(out[1:-1].reshape(rows, taps), a @ b.T + 1, terms=terms, tol=EPS[dtype])
+        assert out[0] == out[-1] == 1, "written beyond the result"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_nan_comes_through_where_it_belongs_and_nowhere_else(dtype):
+    a, b = np.ones((3, 4), dtype), np.ones((4, 30), dtype)
+    a[1, 2], b[3, 17] = np.nan, np.nan
+    out = np.empty((3, 30), dtype)
+    zeros = np.zeros(3, dtype)
+    product(out.reshape(-1), 0, 30, a.ravel(), 0, 4, 1, b.ravel(), 0, np.arange(4) * 30, 0, 4, 3, 30, zeros, 0)
+    expected = np.zeros((3, 30), bool)
+    expected[1], expected[:, 17] = True, True
+    assert (np.isnan(out) == expected).all()
+
+
+@pytest.mark.parametrize("features", ["avx512f", "avx", "neon", "sse2"])
+def test_the_sums_of_a_tile_fit_the_registers_of_every_kind_of_cpu(features):
+    r = vectors.registers_of({features: True})
+    registers = 32 if features in ("avx512f", "neon") else 16
+    assert r.filters * r.vectors + r.vectors + 1 <= registers
+    assert r.rows * r.taps + min(r.rows, r.taps) + 1 <= registers
+    assert r.width == {"avx512f": 64, "avx": 32, "neon": 16, "sse2": 16}[features]
+
+
+def test_a_guard_page_ends_a_process_that_reads_too_far():
+    run = run_guarded("trespass")
+    assert run.returncode < 0
+    assert "unharmed" not in run.stdout
+
+
+@pytest.mark.parametrize("program", ["tiles", "rows"])
+def test_tiles_and_rows_touch_nothing_beyond_their_arrays(program):
+    run = run_guarded(program)
+    assert run.stdout.strip() == "unharmed", (run.returncode, run.stderr[-2000:])
+
+
+def test_a_cpu_without_wide_vectors_gets_the_same_results():
+    program = (
+        "import numpy as np\n"
+        "from tinycnn.kernels import tile\n"
+        "assert tile.REGISTERS.width == 16, tile.REGISTERS\n"
+        "rng = np.random.default_rng(0)\n"
+        "a, b = rng.integers(-9, 9, (5, 7)).astype('f'), rng.integers(-9, 9, (7, 31)).astype('f')\n"
+        "out = np.empty((5, 31), 'f')\n"
+        "zeros = np.zeros(5, 'f')\n"
+        "koff = np.arange(7) * 31\n"
+        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, 7, 1, b.ravel(), 0, koff, 0, 7, 5, 31, zeros, 0)\n"
+        "assert (out == a @ b).all()\n"
+        "sums = np.zeros((5, 7), 'f')\n"
+        "line = np.ones((5, 31), 'f')\n"
+        "tile.dots(sums.reshape(-1), 0, 7, line.ravel(), 0, 31, b.ravel(), 0, koff, 0, 31, 5, 7)\n"
+        "assert (sums == line @ b.T).all()\n"
+        "print('right')"
+    )
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=environment)
+    assert run.stdout.strip() == "right", run.stderr[-2000:]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_called_by_its_address_a_tile_does_the_same(dtype):
+    rng = np.random.default_rng(0)
+    a, b, bias = (rng.normal(size=n).astype(dtype) for n in (5 * 7, 7 * 31, 5))
+    koff = np.arange(7) * 31
+    by_name, by_address = np.empty(5 * 31, dtype), np.empty(5 * 31, dtype)
+    product(by_name, 0, 31, a, 0, 7, 1, b, 0, koff, 0, 7, 5, 31, bias, 0)
+    sums, sums_by_address = np.zeros(5 * 7, dtype), np.zeros(5 * 7, dtype)
+    dots(sums, 0, 7, by_name, 0, 31, b, 0, koff, 0, 31, 5, 7)
+
+    @njit
+    def call(tiles, out, sums):
+        tile.call_product(tiles, out, 0, 31, a, 0, 7, 1, b, 0, koff, 0, 7, 5, 31, bias, 0)
+        tile.call_dots(tiles, sums, 0, 7, out, 0, 31, b, 0, koff, 0, 31, 5, 7)
+
+    call(tile.tiles_for(np.dtype(dtype)), by_address, sums_by_address)
+    assert by_name.tobytes() == by_address.tobytes()
+    assert sums.tobytes() == sums_by_address.tobytes()

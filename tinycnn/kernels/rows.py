@@ -1,0 +1,110 @@
+"""Short rows of numbers: copied, filled and added up a vector at a time, without a step beyond their ends.
+
+Images are made of rows, and rows are short: a plain loop spends most of its time on getting started. A row that is no
+multiple of the vector's length ends in a vector that overlaps the one before it; a row shorter than one vector
+switches lanes off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from tinycnn.kernels.tile import pointers
+from tinycnn.kernels.vectors import Writer, count, counted_loop
+
+
+def over_row(w: Writer, n: Any, do: Any) -> None:
+    """Write `do(k, mask)` for vectors that begin at k and together cover 0 … n − 1; some lanes may be done twice."""
+    builder = w.builder
+
+    def one(k, _):
+        do(k, None)
+        return []
+
+    long = builder.icmp_signed(">=", n, count(w.lanes))
+    with builder.if_else(long) as (then, otherwise):
+        with then:
+            last = builder.sub(n, count(w.lanes))
+            with builder.if_then(builder.icmp_signed(">", last, count(0))):
+                counted_loop(builder, last, w.lanes, [], one)
+            do(last, None)
+        with otherwise, builder.if_then(builder.icmp_signed(">", n, count(0))):
+            do(count(0), w.first(n))
+
+
+@intrinsic
+def copy_row(typingctx, to, at, x, start, n):
+    """to[at : at + n] = x[start : start + n]; the two do not overlap."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, x, start, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, x = w.at(to, at), w.at(x, start)
+        over_row(w, n, lambda k, mask: w.store(w.load(w.at(x, k), mask), w.at(to, k), mask))
+        return context.get_dummy_value()
+
+    return types.void(to, i, x, i, i), write
+
+
+@intrinsic
+def clear_row(typingctx, to, at, n):
+    """to[at : at + n] = 0."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to = w.at(to, at)
+        over_row(w, n, lambda k, mask: w.store(w.zeros, w.at(to, k), mask))
+        return context.get_dummy_value()
+
+    return types.void(to, i, i), write
+
+
+@intrinsic
+def row_sum(typingctx, x, start, n):
+    """The sum of x[start : start + n], each lane for itself and then all lanes, so always in the same order."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        x, start, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        x = w.at(x, start)
+        place = builder.alloca(w.vector)
+        builder.store(w.zeros, place)
+        whole = builder.and_(n, count(-w.lanes))
+        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
+            sums = counted_loop(
+                builder, whole, w.lanes, [w.zeros], lambda k, sums: [builder.fadd(sums[0], w.load(w.at(x, k)))]
+            )
+            builder.store(sums[0], place)
+        rest = w.load(w.at(x, whole), w.first(builder.sub(n, whole)))
+        return w.total(builder.fadd(builder.load(place), rest))
+
+    return x.dtype(x, i, i), write
+
+
+@intrinsic
+def copy_every(typingctx, to, at, to_step, x, start, x_step, n):
+    """to[at + k·to_step] = x[start + k·x_step] for k < n: every so many numbers, as a stride needs them."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, to_step, x, start, x_step, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, x = w.at(to, at), w.at(x, start)
+
+        def one(k, _):
+            value = builder.load(w.at(x, builder.mul(k, x_step)))
+            builder.store(value, w.at(to, builder.mul(k, to_step)))
+            return []
+
+        with builder.if_then(builder.icmp_signed(">", n, count(0))):
+            counted_loop(builder, n, 1, [], one)
+        return context.get_dummy_value()
+
+    return types.void(to, i, i, x, i, i, i), write

@@ -1,0 +1,66 @@
+"""Both cores at once, and working space that is kept from call to call.
+
+A parallel kernel cuts its work into parts that do not depend on how many threads there are, so the bits of a result do
+not either. One call at a time has the threads: each call uses all of them, and Numba's plainest way of sharing work
+out ends the process if two calls meet. The working space can then be one and the same for all calls; nothing in it
+outlives a call, and nothing of it is ever returned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numba
+import numpy as np
+
+Array = np.ndarray
+
+SMALL = 400_000  # with fewer multiplications than this, waking a second thread costs more than it saves
+PARTS = 16  # a sum over a batch is made of at most so many partial sums, added in order
+
+_lock = threading.Lock()
+_spaces: dict[Any, Array] = {}
+
+
+@contextmanager
+def threads_for(work: int) -> Iterator[int]:
+    """Have the threads to oneself: how many there are, or 1 for little work."""
+    with _lock:
+        before = numba.get_num_threads()
+        threads = before if work > SMALL else 1
+        if threads != before:
+            numba.set_num_threads(threads)
+        try:
+            yield threads
+        finally:
+            if threads != before:
+                numba.set_num_threads(before)
+
+
+def space(dtype: Any, size: int) -> Array:
+    """Working space, with whatever the last call left in it; only inside `threads_for`."""
+    kept = _spaces.get(dtype)
+    if kept is None or kept.size < size:
+        kept = _spaces[dtype] = np.empty(size, dtype)
+    return kept
+
+
+def forget_space() -> None:
+    """Give the working space back to the system."""
+    with _lock:
+        _spaces.clear()
+
+
+def plain(array: Array) -> Array:
+    """The array as the kernels take it: C-contiguous, aligned and writable, or a copy that is. None writes to it."""
+    return np.require(array, requirements=("C", "A", "W"))
+
+
+def covered(*arrays: Array | None) -> bool:
+    """Whether all arrays hold the same of float32 and float64, and none is empty: what the kernels are made for."""
+    given = [array for array in arrays if array is not None]
+    first = given[0].dtype
+    return first.char in "fd" and all(array.dtype == first and array.size for array in given)

@@ -1,0 +1,147 @@
+"""Vectors: one instruction on 16, 8 or 4 numbers at once. The words in which the register tile is written.
+
+A CPU core has a few vector registers, each as wide as its kind allows: 512 bits with AVX-512, 256 with AVX, 128 else.
+One *lane* holds one number, so a 512-bit register holds 16 numbers of float32 or 8 of float64. The compiler LLVM has
+types for such vectors; the functions here write its instructions on them, and nothing else in this package does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from llvmlite import binding, ir
+from numba.core import config
+
+LANE_INDEX = ir.IntType(64)
+_PLACE = ir.IntType(32)  # LLVM numbers the lanes of a vector with 32 bits
+
+
+class Registers(NamedTuple):
+    """The vector registers of a CPU and the tiles that fill them: see `tile`."""
+
+    width: int  # bytes
+    filters: int  # a product tile has `filters` rows …
+    vectors: int  # … of `vectors` vectors
+    rows: int  # a dot-product tile has `rows` rows …
+    taps: int  # … of `taps` sums
+
+
+def registers_of(features: dict[str, bool]) -> Registers:
+    """The registers and tiles for a CPU with these features, by LLVM's names for them.
+
+    All accumulators, one row of vectors and one more must fit: 8·3 + 3 + 1 = 28 of 32, or 4·3 + 3 + 1 = 16 of 16.
+
+    >>> registers_of({"avx512f": True, "avx": True})
+    Registers(width=64, filters=8, vectors=3, rows=4, taps=6)
+    """
+    if features.get("avx512f"):
+        return Registers(64, 8, 3, 4, 6)
+    if features.get("neon"):
+        return Registers(16, 8, 3, 4, 6)
+    return Registers(32 if features.get("avx") else 16, 4, 3, 4, 3)
+
+
+def cpu_features() -> dict[str, bool]:
+    """The features of the CPU that Numba compiles for: this one's, unless NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
+    if config.CPU_NAME is None and config.CPU_FEATURES is None:
+        return dict(binding.get_host_cpu_features())
+    told = (config.CPU_FEATURES or "").split(",")
+    return {feature[1:]: feature[0] == "+" for feature in told if feature}
+
+
+REGISTERS = registers_of(cpu_features())
+
+
+class Writer:
+    """Writes LLVM instructions on vectors of one number type into the function that Numba is building."""
+
+    def __init__(self, builder: Any, number: Any, lanes: int = 0):
+        self.builder, self.number = builder, number
+        self.bytes = 4 if isinstance(number, ir.FloatType) else 8
+        self.lanes = lanes or REGISTERS.width // self.bytes
+        self.vector = ir.VectorType(number, self.lanes)
+        self.zeros = ir.Constant(self.vector, [0.0] * self.lanes)
+
+    def at(self, pointer: Any, index: Any) -> Any:
+        """The address `index` numbers further on."""
+        return self.builder.gep(pointer, [index])
+
+    def load(self, pointer: Any, mask: Any = None) -> Any:
+        """The vector that begins at an address; with a mask, the lanes that are off are 0 and *not read*."""
+        address = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            return self.builder.load(address, align=self.bytes)  # it may begin anywhere, not at a multiple of 64 bytes
+        given = [address, ir.Constant(_PLACE, self.bytes), mask, self.zeros]
+        return self._call("masked.load", ".p0", self.vector, given)
+
+    def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
+        """Write a vector to an address; with a mask, only the lanes that are on."""
+        address = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            self.builder.store(value, address, align=self.bytes)
+            return
+        self._call("masked.store", ".p0", ir.VoidType(), [value, address, ir.Constant(_PLACE, self.bytes), mask])
+
+    def first(self, count: Any) -> Any:
+        """The mask whose first `count` lanes are on."""
+        numbers = ir.VectorType(LANE_INDEX, self.lanes)
+        return self.builder.icmp_signed("<", ir.Constant(numbers, list(range(self.lanes))), self.everywhere(count))
+
+    def everywhere(self, value: Any) -> Any:
+        """A broadcast: one number in every lane, so that a single multiplication gives it to all of them."""
+        empty = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
+        one = self.builder.insert_element(empty, value, ir.Constant(_PLACE, 0))
+        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_PLACE, self.lanes), [0] * self.lanes))
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a·b + c lane by lane: one instruction where the CPU has it fused, else a multiplication and an addition."""
+        return self._call("fmuladd", "", self.vector, [a, b, c])
+
+    def total(self, vector: Any) -> Any:
+        """The sum of all lanes: fold the upper half onto the lower one until one lane is left, always in this order."""
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            places = ir.VectorType(_PLACE, lanes)
+            lower, upper = ir.Constant(places, list(range(lanes))), ir.Constant(places, list(range(lanes, 2 * lanes)))
+            half = self.builder.shuffle_vector(vector, vector, lower)
+            vector = self.builder.fadd(half, self.builder.shuffle_vector(vector, vector, upper))
+        return self.builder.extract_element(vector, ir.Constant(_PLACE, 0))
+
+    def _call(self, name: str, kind: str, result: Any, given: list[Any]) -> Any:
+        """Call one of LLVM's own functions: `llvm.fmuladd.v16f32` is fmuladd on 16 numbers of float32."""
+        full = f"llvm.{name}.v{self.lanes}f{8 * self.bytes}{kind}"
+        module = self.builder.module
+        types = ir.FunctionType(result, [one.type for one in given])
+        return self.builder.call(module.globals.get(full) or ir.Function(module, types, full), given)
+
+
+def count(number: int) -> Any:
+    """A whole number as LLVM knows it."""
+    return ir.Constant(LANE_INDEX, number)
+
+
+def counted_loop(builder: Any, times: Any, step: int, begin: list[Any], body: Any) -> list[Any]:
+    """Write `for k in range(0, times, step): values = body(k, values)`, and give the last values (times ≥ 1).
+
+    What changes from round to round is a *phi*: "the value from before the loop, or from its last round". A phi that
+    LLVM can keep in a register never goes to memory, and that is the point of the tile. LLVM would unroll the loop
+    twice and run out of registers; an empty line of assembly through which the counter goes hides from it how often
+    the loop runs.
+    """
+    before = builder.block
+    loop, after = builder.append_basic_block("tile"), builder.append_basic_block("tile_done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    k = builder.phi(LANE_INDEX)
+    values = [builder.phi(value.type) for value in begin]
+    results = body(k, values)
+    following = builder.asm(
+        ir.FunctionType(LANE_INDEX, [LANE_INDEX]), "", "=r,0", [builder.add(k, count(step))], False
+    )
+    for phi, first, last in zip([k, *values], [count(0), *begin], [following, *results], strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(last, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following, times), loop, after)
+    builder.position_at_end(after)
+    return results
