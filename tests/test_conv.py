@@ -176,3 +176,17 @@ def test_a_kernel_larger_than_its_image_is_refused_with_the_sum():
 def test_the_registry_knows_it():
     assert "Dumoulin" in formulas["conv2d"].source
     assert formulas["conv2d_backward"].source == formulas["conv2d"].source
+
+
+@pytest.mark.parametrize(("w", "b", "groups", "message"), [
+    ((3, 2, 2, 2), 3, 2, "groups=2 must divide both the 4 channels and the 3 filters"),
+    ((4, 1, 2, 2), 4, 2, "the image has 4 channels, but the filters w of shape (4, 1, 2, 2) see 1 each in each of 2 "
+     "groups, 2 in all. Give images of 2 channels, or filters of shape (4, 2, …)."),
+    ((4, 3, 2, 2), 4, 1, "the image has 4 channels, but the filters w of shape (4, 3, 2, 2) see 3 each. Give images of "
+     "3 channels, or filters of shape (4, 4, …)."),
+    ((4, 4, 2, 2), 3, 1, "the bias must have one number a filter, (4,), got shape (3,)"),
+])  # fmt: skip
+def test_what_does_not_fit_is_said_in_full(w, b, groups, message):
+    with pytest.raises(ShapeError) as found:
+        conv2d_forward(np.ones((1, 4, 3, 3)), np.ones(w), np.zeros(b), groups=groups)
+    assert str(found.value) == message

@@ -217,7 +217,7 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
 @pytest.mark.parametrize("data", [b"", b"hello", b"GIF89a" + bytes(50), b"\x89PNG\r\n\x1a\n", b"BM" + bytes(60)])
 def test_what_is_no_picture_is_named(tmp_path, data):
     (tmp_path / "not.png").write_bytes(data)
-    with pytest.raises(ImageError, match=r"not\.png: (not a PNG, JPEG, BMP, GIF or TIFF picture|the picture cannot be read)"):
+    with pytest.raises(ImageError, match=r"not\.png: (not a PNG, JPEG, BMP, GIF or TIFF|the picture cannot be read)"):
         read_digit_image(tmp_path / "not.png", GREY)
 
 

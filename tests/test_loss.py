@@ -242,3 +242,9 @@ def test_targets_of_another_shape_or_kind_are_refused_in_full():
     )
     with pytest.raises(TypeError, match=r"^one-hot targets must be numbers, got <U1$"):
         targets(np.array([["a", "b"]]), (1, 2))
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, np.nan])
+def test_a_label_smoothing_that_leaves_nothing_is_refused(smoothing):
+    with pytest.raises(ValueError, match="label_smoothing must be ≥ 0 and < 1"):
+        cross_entropy_forward(np.zeros((1, 3)), np.array([0]), label_smoothing=smoothing)

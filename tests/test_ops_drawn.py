@@ -7,6 +7,7 @@ nothing cancels, to the largest number.
 from __future__ import annotations
 
 import inspect
+import os
 from collections import defaultdict
 
 import numpy as np
@@ -59,6 +60,9 @@ class Run:
             if gradient is not None:
                 assert gradient.shape == self.args[position].shape, f"the gradient of {name} has another shape"
                 yield position, name, gradient, terms
+
+
+EXAMPLES = int(os.environ.get("TINYCNN_EXAMPLES", "40"))  # of each op; `.ci/run` asks for 200
 
 
 def assert_near(found: float, expected: float, scale: float, what: str, tolerance: float = EXACT) -> None:
@@ -125,7 +129,7 @@ def assert_backward_is_the_adjoint(run: Run) -> None:
 
 
 @pytest.mark.parametrize("op", DRAWN)
-@settings(max_examples=200)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_whatever_is_drawn_is_its_formula_and_its_derivative(op, data):
     case = data.draw(drawn_cases(op), label="case")

@@ -205,3 +205,8 @@ def test_a_dilated_window_that_does_not_fit_is_refused_with_the_sum(forward):
 def test_an_image_with_other_axes_is_refused(forward):
     with pytest.raises(ShapeError, match=r"x must be \(N,C,H,W\), got 2 axes"):
         forward(np.ones((3, 4)), 2)
+
+
+def test_the_axes_of_an_image_are_named_where_they_are_missing():
+    with pytest.raises(ShapeError, match=r"^x must be \(N,C,H,W\), got 3 axes: shape \(1, 4, 3\)$"):
+        global_avg_pool2d_forward(np.ones((1, 4, 3)))

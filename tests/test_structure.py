@@ -150,8 +150,8 @@ PUBLIC = {
     "avg_pool2d_forward avg_pool2d_backward linear_forward linear_backward relu_forward softmax_forward "
     "log_softmax_forward cross_entropy_forward mse_forward pad2d_forward flatten_forward",
     "optim.": "GD SGD Momentum Nesterov Adam",
-    "data.": "load_digits to_nchw one_hot to_categorical Dataset batches stratified_split read_image read_mask write_image "
-    "Compose RandomFlip RandomCrop resize affine filter_image",
+    "data.": "load_digits to_nchw one_hot to_categorical Dataset batches stratified_split "
+    "read_image read_mask write_image Compose RandomFlip RandomCrop resize affine filter_image",
     "verify.": "check_gradient check_layer check_model sweep find_kink directional",
     "metrics.": "accuracy confusion_matrix precision recall f1",
     "plot.": "curves confusion filters predictions gradient_sweep",
@@ -211,8 +211,8 @@ def test_training_and_predicting_silently_load_nothing_heavy_either():
 def test_no_module_prints_or_reads_what_it_should_not():
     """print is for `explain`, `evaluate`, progress and the command line; eval, exec and pickle are for hardly any."""
     may: dict[str, set[str]] = {
-        "print": {"explanation/forward.py", "explanation/gradient.py", "cli.py", "cli_data.py", "demo.py", "model/sequential.py",
-                  "train/progress.py"},
+        "print": {"explanation/forward.py", "explanation/gradient.py", "cli.py", "cli_data.py", "demo.py",
+                  "model/sequential.py", "train/progress.py"},
         "eval": {"formula/declare.py"}, "exec": {"formula/loops.py", "verify/museum/patch.py"},
         "input": set(), "breakpoint": set(),
     }  # fmt: skip

@@ -248,3 +248,32 @@ def test_terms_hold_small_entries_to_their_own_size_and_true_zeros_to_zero():
 
 def test_the_same_seed_gives_the_same_report():
     assert str(check_gradient(_linear(_one_off), X, W, seed=5)) == str(check_gradient(_linear(_one_off), X, W, seed=5))
+
+
+def test_an_array_whose_gradient_is_a_true_zero_is_held_to_the_largest_gradient_of_all():
+    """What is taken off again, as by a batch norm, leaves rounding: relative to itself that would be all wrong."""
+    value = lambda x, b: (((x + b) - (x + b).mean()) ** 3).sum()  # noqa: E731
+
+    def gradient(x, b):
+        z = x - x.mean()
+        dx = 3 * z**2 - (3 * z**2).mean()
+        return dx, np.array(1e-16)  # truly 0; what rounding leaves of it
+
+    x = np.random.default_rng(3).normal(size=7)
+    report = check_gradient(value, x, np.array(0.3), gradient=gradient)
+    assert report.passed, f"\n{report}"
+    assert not check_gradient(value, x, np.array(0.3), gradient=lambda x, b: (gradient(x, b)[0], np.array(1e-6))).passed
+
+
+@pytest.mark.parametrize("method", ["complex", "projection"])
+def test_directions_have_both_signs(method):
+    asked = []
+
+    def f(x):
+        asked.append(np.imag(x))
+        return (x * x).sum()
+
+    assert check_gradient(f, np.ones(50), gradient=2 * np.ones(50), method=method, entries=0, directions=3).passed
+    directions = [v for v in asked if v.any()]
+    assert len(directions) == 3
+    assert all(10 < (v > 0).sum() < 40 for v in directions)

@@ -7,7 +7,6 @@ from tinycnn.plot.matrix import confusion
 from tinycnn.plot.poster import overview
 from tinycnn.plot.samples import predictions
 from tinycnn.plot.style import save
-from tinycnn.plot.versions import versions
 from tinycnn.plot.weights import filters
 
 __all__ = [
@@ -19,5 +18,4 @@ __all__ = [
     "overview",
     "predictions",
     "save",
-    "versions",
 ]

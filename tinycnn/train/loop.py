@@ -124,7 +124,8 @@ def _epoch(
             except FloatingPointError as error:
                 raise FloatingPointError(
                     f"training stopped at epoch {epoch}, step {step}: {error}\n"
-                    "  Try a smaller learning rate, and inputs scaled to [0, 1]. The weights are those before this step."
+                    "  Try a smaller learning rate, and inputs scaled to [0, 1]. "
+                    "The weights are those before this step."
                 ) from None
             mean.add(numbers, len(x_batch))
             progress.batch(mean.values())

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinycnn.verify.differences import complex_step, directional
-from tinycnn.verify.kinks import SIGNIFICANT, Glance, Kink, find_kink, glance
+from tinycnn.verify.kinks import SIGNIFICANT, Glance, Kink, find_kink, glance, rounding_near
 from tinycnn.verify.places import REAL_ONLY, Array, Asking, Function, Place
 
 KINKS_TOLD = 3  # of one array
@@ -66,7 +66,7 @@ def _deaf(f: Function, x: Array, looked: Place, places: list[Place], scale: floa
         return ""
     v = np.zeros(x.shape)
     v.flat[silent] = np.random.default_rng(len(silent)).normal(size=len(silent))
-    return _unheard(f, x, v, 0.0, scale, f"{len(silent)} entries", glance(f, x, v))
+    return _unheard(f, x, v, 0.0, 0.0, f"{len(silent)} entries", glance(f, x, v))
 
 
 def _deaf_beside(f: Function, x: Array, v: Array, where: str, scale: float) -> str:
@@ -86,7 +86,9 @@ def _unheard(f: Function, x: Array, v: Array, found: float, scale: float, where:
         careful = directional(f, x, v, "richardson")
     except ArithmeticError:
         return ""
-    if not abs(careful.value - found) > max(10 * careful.uncertainty, SIGNIFICANT * scale) or find_kink(f, x, v):
+    apart, noise = abs(careful.value - found), rounding_near(f, x, v) / careful.step
+    same = abs(careful.value - look.slope) < 0.1 * apart  # two quotients, of steps far apart, say the same
+    if not (same and apart > 10 * max(careful.uncertainty, noise) + SIGNIFICANT * scale) or find_kink(f, x, v):
         return ""
     return _deafness(found, careful.value, where)
 

@@ -98,7 +98,16 @@ class GradientReport:
             for c in self.checks
         ]
         lines += [c.explanation for c in self.checks if not c.passed]
-        return "\n".join([*map(str.rstrip, lines), *map(str, self.kinks)])
+        return "\n".join([*map(str.rstrip, lines), *self._kinks_in_words()])
+
+    def _kinks_in_words(self) -> list[str]:
+        """The first kink of each array in full, and where else there are some."""
+        said = []
+        for array in dict.fromkeys(kink.array for kink in self.kinks):
+            first, *rest = (kink for kink in self.kinks if kink.array == array)
+            also = f" Others: {', '.join(kink.place for kink in rest)}." if rest else ""
+            said.append(f"{first}{also}")
+        return said
 
     def as_dict(self) -> dict[str, Any]:
         """The report for JSON."""

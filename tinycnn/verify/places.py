@@ -18,6 +18,7 @@ from tinycnn.verify.differences import Array, Derivative, directional
 from tinycnn.verify.gradient_report import TOLERANCES, UNPROVED
 from tinycnn.verify.kinks import rounding_near
 
+NOTHING = 1e-50  # a complex step at a true zero finds h² = 1e-60, no less
 ROUNDINGS = 10.0  # what a quotient adds up to, of the rounding of one value over the step
 SURE = 100.0  # times what a method may be off by its own account: an error beyond that is no accident
 Function = Callable[[Array], Any]
@@ -169,7 +170,7 @@ def finite(values: Array) -> Array:
 
 
 def _ratio(difference: float, scale: float) -> float:
-    """The relative error: 0 where both are exactly 0, infinite where either is not finite."""
+    """The relative error, absolute where all is as good as 0; infinite where either is not finite."""
     if not math.isfinite(difference):
         return math.inf
-    return float(abs(difference) / scale) if scale else float(abs(difference))
+    return float(abs(difference) / scale) if scale > NOTHING else float(abs(difference))

@@ -78,7 +78,9 @@ def unproved(rows: Iterable[Row]) -> dict[str, str]:
 def _jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> Iterator[Job]:
     """What is to be done, an op or a group of formulas at a time."""
     from tinycnn.verify.cases import CASES, NumpyChooser, draw_case
+    from tinycnn.verify.witness_data import data_rows
     from tinycnn.verify.witness_foundations import foundation_rows
+    from tinycnn.verify.witness_images import image_rows
     from tinycnn.verify.witness_initialisers import initialiser_rows
     from tinycnn.verify.witness_metrics import metric_rows
     from tinycnn.verify.witness_ops import op_rows
@@ -99,4 +101,6 @@ def _jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> I
     yield "optimizers", partial(optimizer_rows, thorough)
     yield "initialisers", partial(initialiser_rows, thorough, seed)
     yield "metrics", metric_rows
+    yield "data", partial(data_rows, thorough, seed)
+    yield "images", partial(image_rows, thorough, seed)
     yield "foundations", partial(foundation_rows, thorough, seed)

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tinycnn.naming import lookup
-from tinycnn.verify.museum import classifying, convolution, pooling, training
+from tinycnn.verify.museum import augmenting, classifying, convolution, pooling, training
 from tinycnn.verify.museum.mutant import Mutant
 from tinycnn.verify.museum.patch import MutantError, Patch, patched
 
-_ALL = sorted((*pooling.MUTANTS, *convolution.MUTANTS, *classifying.MUTANTS, *training.MUTANTS), key=lambda m: m.number)
+_ROOMS = (pooling, convolution, classifying, training, augmenting)
+_ALL = sorted((exhibit for room in _ROOMS for exhibit in room.MUTANTS), key=lambda m: m.number)
 MUTANTS: dict[str, Mutant] = {exhibit.name: exhibit for exhibit in _ALL}
 
 __all__ = ["MUTANTS", "Mutant", "MutantError", "Patch", "mutant", "patched"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.data import RandomCrop
 from tinycnn.layers import BatchNorm2D
 from tinycnn.verify.cases import CASES
 
@@ -85,6 +86,13 @@ def examples_kept_apart(op: str) -> bool:
     return bool(np.array_equal(forward(x)[0][1:], forward(other)[0][1:]))
 
 
+def mask_matches_image(op: str) -> bool:
+    """A mask made from the image itself still matches it after both were moved."""
+    x = np.random.default_rng(4).permutation(2 * 36).reshape(2, 1, 6, 6) / 72.0
+    moved, mask = RandomCrop(6, padding=2)(x, mask=(72 * x[:, 0]).round().astype(np.int64), seed=5)
+    return bool(np.array_equal((72 * moved[:, 0]).round(), mask))
+
+
 HABITS: dict[str, tuple[frozenset[str], Callable[[str], bool]]] = {
     "arguments looked at afterwards": (frozenset(case.name for case in CASES), arguments_left_alone),
     "extreme numbers": (_SOFT, extreme_numbers),
@@ -92,5 +100,6 @@ HABITS: dict[str, tuple[frozenset[str], Callable[[str], bool]]] = {
     "one example alone": (frozenset({"batch_norm"}), alone_and_in_company),
     "the mean over many masks": (frozenset({"dropout"}), mean_over_masks),
     "unpooling a pool": (frozenset({"max_unpool2d"}), back_where_it_was),
+    "a mask made from the image": (frozenset({"affine_places"}), mask_matches_image),
     "one example changed": (frozenset({"flatten", "relu", "global_avg_pool2d"}), examples_kept_apart),
 }

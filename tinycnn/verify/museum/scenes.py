@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.data import RandomCrop
 from tinycnn.layers import BatchNorm2D
 from tinycnn.optim import adam_step, adamw_step
 from tinycnn.train import metrics
@@ -159,7 +160,16 @@ def _f1s() -> Array:
     return np.array([found])
 
 
+def _moved_mask() -> Array:
+    """The mask of a picture whose right half is marked, after both were cropped."""
+    x = np.arange(36.0).reshape(1, 1, 6, 6)
+    mask = np.zeros((1, 6, 6), np.int64)
+    mask[..., 3:] = 1
+    return np.asarray(RandomCrop(6, padding=2)(x, mask=mask, seed=1)[1])[0]
+
+
 OWN: dict[str, tuple[str, Callable[[], Array]]] = {
+    "mask-moves-apart": ("the mask of a picture whose right half is marked, moved along with it", _moved_mask),
     "pool-drops-last-window": ("dx of a 2×2 max pool of a 6×6 image, with a dy of ones", _pool_to_the_edge),
     "batch-resplit": ("three images, all 1, all 2 and all 3, as vectors", _flat_batch),
     "dy-changed-in-place": ("the caller's dy after relu_backward has run", _relu_in_place),

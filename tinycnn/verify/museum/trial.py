@@ -21,6 +21,7 @@ from tinycnn.verify.museum import MUTANTS, Mutant, mutant
 from tinycnn.verify.museum.accuracy import accuracy_of
 from tinycnn.verify.museum.habits import HABITS
 from tinycnn.verify.rows import Row
+from tinycnn.verify.witness_images import image_rows
 from tinycnn.verify.witness_metrics import metric_rows
 from tinycnn.verify.witness_ops import op_rows
 from tinycnn.verify.witness_optimizers import optimizer_rows
@@ -38,6 +39,7 @@ _NEXT = {  # the row after which an error was met, and so the witnesses who met 
     "backward: the formula walked": ("backward: complex step",),
     "backward: complex step": ("backward: Richardson",),
 }
+_IMAGES = ("affine_places", "sample")
 _AVERAGES = ("macro_average", "weighted_average", "micro_average")
 _OPS = {case.name for case in CASES}
 
@@ -143,6 +145,9 @@ def _rows(op: str) -> Iterator[Row]:
             except (ValueError, IndexError, TypeError):
                 for method in _NEXT.get(last, _FOREIGN):
                     yield Row(op, "op", "", method, "numpy", 1, float("inf"), 0.0)
+        return
+    if op in _IMAGES:
+        yield from (row for row in image_rows() if row.formula == op)
         return
     rows = optimizer_rows() if op in ("adam", "adamw") else metric_rows()
     yield from (row for row in rows if row.formula in ((op,) if op.startswith("adam") else (op, *_AVERAGES)))
