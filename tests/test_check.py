@@ -89,7 +89,10 @@ def test_a_right_solution_passes_however_it_is_written(what):
     assert {name: (r.verdict, r.mistake) for name, r in found.items()} == dict.fromkeys(found, ("pass", ""))
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+OF_OPS = [name for name in MUTANTS if name != "mask-moves-apart"]  # which is about augmentation, and no op
+
+
+@pytest.mark.parametrize("name", OF_OPS)
 def test_an_exhibit_of_the_museum_is_named_first(name):
     found = in_process(museum_file(MUTANTS[name]))
     firsts = [r.mistakes[0].name for r in found.values() if r.mistakes]
@@ -282,7 +285,7 @@ def test_check_does_not_load_the_checker_with_tinycnn():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", OF_OPS)
 def test_an_exhibit_of_the_museum_is_named_first_as_a_file(name, tmp_path):
     (tmp_path / "mine.py").write_text(museum_file(MUTANTS[name]))
     report = check_file(tmp_path / "mine.py")
