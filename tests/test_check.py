@@ -297,3 +297,24 @@ def test_an_exhibit_of_the_museum_is_named_first_as_a_file(name, tmp_path):
 def test_a_right_solution_passes_as_a_file(what, tmp_path):
     (tmp_path / "mine.py").write_text(RIGHT[what])
     assert check_file(tmp_path / "mine.py").passed
+
+
+TWO_MISTAKES = """
+import numpy as np
+def softmax(z):
+    e = np.exp(z)
+    return e / e.sum(axis=0, keepdims=True)
+"""
+
+
+def test_of_two_mistakes_the_one_that_shows_most_is_named_and_said_to_be_one_of_several():
+    first = one(TWO_MISTAKES).mistakes[0]
+    assert first.title.startswith("Axis 0 is taken for axis 1")
+    assert not first.whole
+    assert first.beside >= 1
+    assert f"in {first.wrong} of the {first.wrong + first.beside} wrong cases" in first.sure
+
+
+def test_a_mistake_that_would_spoil_what_is_right_is_not_named():
+    noise = "import numpy as np\ndef relu_forward(x):\n    return np.maximum(x, 0) + (x > 0.5) * np.sin(x)\n"
+    assert one(noise).mistakes == []

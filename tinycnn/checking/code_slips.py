@@ -49,7 +49,7 @@ CODE_SLIPS = (
                     "return dxp[..., : window.H, : window.W]"),)),
     CodeSlip("pad-counted-in-average", "The border is counted in the average, or is not, against what was asked",
              "With count_include_pad=False (the default) a window at the edge divides by the image's pixels in it.",
-             (Patch("ops.pool:_divisor", "    if not count_include_pad:\n", "    if count_include_pad:\n"),)),
+             (Patch("ops.pool:cells_counted", "    if not count_include_pad:\n", "    if count_include_pad:\n"),)),
     CodeSlip("relu-at-zero", "At exactly 0 the gradient is let through",
              "By convention the derivative of relu at 0 is 0: the test is x > 0, not x ≥ 0.",
              (Patch("ops.activation:relu_forward", "off = x.real <= 0", "off = x.real < 0"),)),

@@ -1,13 +1,13 @@
 """Naming the likely mistake: which way of being wrong gives exactly the student's answers, in every case?
 
 A mistake explains if what code with it answers equals what the student answered, in the cases that are right as in
-those that are wrong. What no single mistake explains is explained result by result.
+those that are wrong. What no single mistake explains is explained result by result, and at last case by case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,12 +36,18 @@ class Explanation:
     source: str = ""
     lesson: str = ""
     museum: int = 0
+    beside: int = 0  # wrong cases that have something else as well
 
     @property
     def sure(self) -> str:
         """How sure this is, in words."""
         if self.museum == 0 and self.wrong == 1:
             return "a guess: one wrong case alone shows it"
+        if self.beside:
+            return (
+                f"code with this mistake gives your answers in {self.wrong} of the {self.wrong + self.beside} wrong "
+                "cases, and in all that are right. It is not all that is wrong: mend it, and check again"
+            )
         what = "your answers" if self.whole else f"your {' and '.join(self.results)}"
         more = "" if self.whole else ". It is not all that is wrong: mend it, and check again"
         return f"code with this mistake gives {what} in all {self.cases} cases, the {self.wrong} wrong among them{more}"
@@ -62,7 +68,7 @@ def explanations(student: Student, records: list[Record]) -> list[Explanation]:
     by_result = _by_result(student, ordered)
     if found:
         return [*found, *(e for e in by_result if e.whole)][:MOST]
-    return by_result or list(_parts(student, ordered))[:MOST]
+    return by_result or list(_parts(student, ordered))[:MOST] or _some(student, ordered)
 
 
 def _overwritten(cases: int, wrong: int) -> Explanation:
@@ -135,6 +141,26 @@ def _parts(student: Student, records: list[Record]) -> Iterator[Explanation]:
             if _explains(mistake, student, own, name):
                 yield _told(mistake, (name,), False, len(own), failing)
                 break
+
+
+def _some(student: Student, records: list[Record]) -> list[Explanation]:
+    """The mistake that gives the most of the wrong answers, two at least, and every right one: one of several."""
+    wrong, right = ([r for r in records if bool(r.faults) is faulty] for faulty in (True, False))
+    best, most = None, 1
+    for mistake in mistakes(student.subject):
+        try:
+            with mistake.inside():
+                if any(_agrees(mistake.answer(r.question), student, r, None) is False for r in right):
+                    continue
+                given = sum(_agrees(mistake.answer(r.question), student, r, None) is True for r in wrong)
+        except MutantError:
+            continue
+        if given > most:
+            best, most = mistake, given
+    if best is None:
+        return []
+    told = _told(best, (), False, len(right) + most, most)
+    return [replace(told, beside=len(wrong) - most)]
 
 
 def _by_result(student: Student, records: list[Record]) -> list[Explanation]:

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.formula import mathml, printing
+from tinycnn.formula import printing
 from tinycnn.formula.cell import Cell
-from tinycnn.formula.derivative import Derivation
 from tinycnn.formula.expand import Cells
 from tinycnn.formula.loops import LoopNest, Macros
 from tinycnn.formula.notation import INDEX_SIZES, REST
@@ -78,6 +77,8 @@ class Formula:
     @property
     def mathml(self) -> str:
         """The formula as MathML: a `<math>` element, which browsers show by themselves."""
+        from tinycnn.formula import mathml  # loaded when it is asked for, as few who import tinycnn do
+
         return mathml.mathml(self.statements, *self._kinds)
 
     @property
@@ -121,6 +122,8 @@ class Formula:
         >>> mse.derivative("x").evaluate(dy=1, x=[1.0, 2.0], t=[3.0, 2.0])
         array([-4.,  0.])
         """
+        from tinycnn.formula.derivative import Derivation
+
         derived = Derivation(self, wrt, result)
         given = derived.given if derived.counts else None
         name = f"{self.name}_d{wrt}"

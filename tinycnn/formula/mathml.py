@@ -12,7 +12,7 @@ from html import escape
 
 from tinycnn.formula.notation import LATEX_SYMBOLS, REST
 from tinycnn.formula.parse import FUNCTIONS, Names, Statement, is_rest
-from tinycnn.formula.printing import _is_gradient, _Text
+from tinycnn.formula.printing import _Text, is_gradient
 
 _SIGNS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "theta": "θ", "eta": "η", "mu": "μ", "varepsilon": "ε", "rho": "ρ",
@@ -122,14 +122,14 @@ class _MathML(_Text):
     def symbol(self, name: str) -> str:
         if name in LATEX_SYMBOLS:
             return symbol_of_latex(LATEX_SYMBOLS[name])
-        if name not in self.numbers and (_is_gradient(name) or name in self.gradients):
+        if name not in self.numbers and (is_gradient(name) or name in self.gradients):
             return self.gradient(self.symbol(name[1:]))
         return f"<mi>{escape(name)}</mi>"
 
     def cell(self, name: str, places) -> str:
         if len(places) == 1 and is_rest(places[0]):
             return self.symbol(name)
-        if _is_gradient(name) or name in self.gradients:
+        if is_gradient(name) or name in self.gradients:
             return self.gradient(self.cell(name[1:], places))
         indices = _sign(",").join(map(self.show, places))
         if "@" in LATEX_SYMBOLS.get(name, ""):

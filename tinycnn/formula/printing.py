@@ -60,7 +60,7 @@ def _statement(statement: Statement, style: _Text) -> str:
     return f"{target} {sign} {style.show(statement.expr)}"
 
 
-def _is_gradient(name: str) -> bool:
+def is_gradient(name: str) -> bool:
     """Whether a name is `d` and the symbol whose gradient it is (`dw`, `dxp`); dv and dh are dilations."""
     return name not in LATEX_SYMBOLS and name[0] == "d" and (len(name) == 2 or name[1:] in LATEX_SYMBOLS)
 
@@ -209,14 +209,14 @@ class _Latex(_Text):
     def symbol(self, name: str) -> str:
         if name in LATEX_SYMBOLS:
             return LATEX_SYMBOLS[name].replace("@", "")
-        if name not in self.numbers and (_is_gradient(name) or name in self.gradients):
+        if name not in self.numbers and (is_gradient(name) or name in self.gradients):
             return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {self.symbol(name[1:])}}}"
         return name if len(name) == 1 else r"\mathrm{" + name.replace("_", r"\_") + "}"
 
     def cell(self, name: str, places) -> str:
         if len(places) == 1 and is_rest(places[0]):
             return self.symbol(name)
-        if _is_gradient(name) or name in self.gradients:
+        if is_gradient(name) or name in self.gradients:
             return rf"\frac{{\partial \mathcal{{L}}}}{{\partial {self.cell(name[1:], places)}}}"
         indices = f"_{{{','.join(self.show(p) for p in places)}}}"
         if "@" in LATEX_SYMBOLS.get(name, ""):

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinycnn.kernels.conv import conv2d_backward, conv2d_forward
 from tinycnn.ops.checks import Array, floating, upstream, whole
-from tinycnn.ops.conv1d import _sides
+from tinycnn.ops.conv1d import sides_in_rows
 
 
 def conv1d_forward(
@@ -21,7 +21,7 @@ def conv1d_forward(
     """
     x, w = floating(x, "x", "N,C,W"), floating(w, "w", "F,C/groups,KW")
     s, d = (1, whole(stride, "stride")), (1, whole(dilation, "dilation"))
-    y, cache = conv2d_forward(x[:, :, None], w[:, :, None], b, s, _sides(padding), d, groups, flip)
+    y, cache = conv2d_forward(x[:, :, None], w[:, :, None], b, s, sides_in_rows(padding), d, groups, flip)
     return y[:, :, 0], (cache, (len(x), len(w), y.shape[3]))
 
 

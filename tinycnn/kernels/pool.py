@@ -14,7 +14,7 @@ from tinycnn.kernels.compiling import Worker, kernel, record, unpack
 from tinycnn.kernels.pool_rows import choose_of_four, route_of_four
 from tinycnn.kernels.threads import covered, plain, threads_for
 from tinycnn.ops.checks import Array, floating, upstream
-from tinycnn.ops.pool import _divisor
+from tinycnn.ops.pool import cells_counted
 from tinycnn.ops.window import Window, place_pool
 
 
@@ -92,7 +92,7 @@ def avg_pool2d_forward(
         return ops.avg_pool2d_forward(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
     x = plain(x)
     N, C, _, _ = x.shape
-    divisor = _divisor(window, count_include_pad).astype(x.dtype)
+    divisor = cells_counted(window, count_include_pad).astype(x.dtype)
     y = np.empty((N, C, window.OH, window.OW), x.dtype)
     with threads_for(8 * x.size) as threads:
         _mean_all(threads, x.dtype, y, x, divisor, N * C, _places(window))

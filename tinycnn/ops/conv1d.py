@@ -16,7 +16,7 @@ def _conv1d_names(names: dict[str, Any]) -> dict[str, Any]:
     s, d = names["stride"], names["dilation"]
     found = window_names({
         "x": names["x"][:, :, None], "w": names["w"][:, :, None],
-        "stride": (1, s), "padding": _sides(names["padding"]), "dilation": (1, d),
+        "stride": (1, s), "padding": sides_in_rows(names["padding"]), "dilation": (1, d),
     })  # fmt: skip
     b = np.zeros(len(names["w"])) if names["b"] is None else names["b"]
     return {"xp": found["xp"][:, :, 0], "OW": found["OW"], "left": found["left"], "s": s, "d": d, "b": b}
@@ -45,7 +45,7 @@ def conv1d_forward(
     """
     x, w = floating(x, "x", "N,C,W"), floating(w, "w", "F,C/groups,KW")
     s, d = (1, whole(stride, "stride")), (1, whole(dilation, "dilation"))
-    y, cache = conv2d_forward(x[:, :, None], w[:, :, None], b, s, _sides(padding), d, groups, flip)
+    y, cache = conv2d_forward(x[:, :, None], w[:, :, None], b, s, sides_in_rows(padding), d, groups, flip)
     return y[:, :, 0], (cache, y.shape)
 
 
@@ -63,7 +63,7 @@ def conv1d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
     return dx[:, :, 0], dw[:, :, 0], db
 
 
-def _sides(padding: Any) -> Any:
+def sides_in_rows(padding: Any) -> Any:
     """An int, (left, right) or a word as what `conv2d` takes: no border above and below."""
     if isinstance(padding, str):
         return padding

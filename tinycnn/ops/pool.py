@@ -155,7 +155,7 @@ def avg_pool2d_forward(
     """
     x = floating(x, "x", "N,C,H,W")
     window = _place(x, kernel_size, stride, padding, 1, ceil_mode)
-    divisor = _divisor(window, count_include_pad).astype(x.real.dtype)  # (OH, OW)
+    divisor = cells_counted(window, count_include_pad).astype(x.real.dtype)  # (OH, OW)
     y = window.view(window.pad(x)).sum(axis=(-2, -1)) / divisor
     return y, (divisor, window, x.shape)
 
@@ -166,7 +166,7 @@ def avg_pool2d_forward(
     where="count is how many cells of window (u, v) count",
     shapes="-> dx",
     given=lambda names: (found := _avg_names(names))
-    | {"count": _divisor(found["window"], names["count_include_pad"]).astype(float)},
+    | {"count": cells_counted(found["window"], names["count_include_pad"]).astype(float)},
 )
 def avg_pool2d_backward(dy: Array, cache: tuple) -> Array:
     """Give every cell of a window an equal share of the window's gradient; where windows overlap, the shares add."""
@@ -178,7 +178,7 @@ def avg_pool2d_backward(dy: Array, cache: tuple) -> Array:
     return window.crop(dxp)
 
 
-def _divisor(window: Window, count_include_pad: bool) -> Array:
+def cells_counted(window: Window, count_include_pad: bool) -> Array:
     """How many cells count in each window, (OH, OW): those of the image, or also those of the border.
 
     What ceil_mode lets a window reach beyond the border never counts.

@@ -113,7 +113,8 @@ MUTANTS = (
     Mutant(
         "ceil-mode-divisor", 19, "The average of a window that reaches over the edge",
         ("avg_pool2d",),
-        (Patch("ops.pool:_divisor", "    rows = np.minimum(ends[0] - np.arange(window.OH) * window.sv, window.KH)\n"
+        (Patch("ops.pool:cells_counted",
+               "    rows = np.minimum(ends[0] - np.arange(window.OH) * window.sv, window.KH)\n"
                "    columns = np.minimum(ends[1] - np.arange(window.OW) * window.sh, window.KW)\n",
                "    rows, columns = np.full(window.OH, window.KH), np.full(window.OW, window.KW)\n"),),
         "With ceil_mode the last window may reach beyond the border. The sum was divided by the whole kernel all the"
