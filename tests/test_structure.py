@@ -43,8 +43,9 @@ ALLOWED = {
     "serve": ". explanation tracing zoo plot verify model layers optim train data backends ops files errors naming",
     "bench": ". zoo verify model layers optim train data backends kernels ops files errors naming",
     "demo": ". data files model optim train verify zoo plot explanation tracing errors naming",
+    "runs": "data model layers optim train zoo plot files errors naming",
     "cli_data": "data plot errors",
-    "cli": ". cli_data demo data files model optim train verify checking zoo plot explanation tracing serve bench "
+    "cli": ". cli_data runs demo data files model optim train verify checking zoo plot explanation tracing serve bench "
     "interop formula errors",
     ".": "backends errors formula layers model ops optim data plot verify checking zoo explanation tracing train "
     "naming",

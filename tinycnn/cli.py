@@ -64,9 +64,9 @@ def predict(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which digit a picture shows; the picture is first cropped to its ink, as the training pictures are."""
-    from tinycnn.demo import predict_file
+    """Say what a picture shows: it is read, cut and scaled as the pictures were that the model learned from."""
     from tinycnn.model import load
+    from tinycnn.runs.asking import predict_file
 
     network = load(model)
     found = [predict_file(network, image, invert) for image in images]

@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -139,19 +138,3 @@ def _say_what_next(out: Path, result: DemoResult) -> None:
         f"  train, val, test = tc.data.load_digits()\n"
         f'  tc.explain(model, test.x[0], layer="conv1", index=(0, 3, 4))'
     )
-
-
-def predict_file(model: Sequential, path: str | Path, invert: bool | None = None) -> dict[str, Any]:
-    """What a model says of one picture file: the class, every probability, and whether the picture was inverted."""
-    if model.preprocessing.get("reader") != "digit" or model.input_shape is None or len(model.input_shape) != 3:
-        raise ValueError("this model does not say how a picture becomes its input; use model.predict in Python")
-    C, H, W = model.input_shape
-    picture = data.read_digit_image(path, (C, H, W), invert)
-    p = model.predict_proba(picture.pixels[None])[0]
-    classes = model.classes or tuple(str(k) for k in range(len(p)))
-    return {
-        "image": str(path),
-        "class": classes[int(p.argmax())],
-        "probabilities": {c: float(v) for c, v in zip(classes, p, strict=True)},
-        "inverted": picture.inverted,
-    }

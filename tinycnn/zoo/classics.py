@@ -15,10 +15,11 @@ from tinycnn.layers import (
     ReLU,
     Tanh,
 )
+from tinycnn.layers.base import Shape
 from tinycnn.model import Residual, Sequential, SkipConcat
 
 
-def lenet5(classes: int = 10, seed: int = 0) -> Sequential:
+def lenet5(classes: int = 10, seed: int = 0, input_shape: Shape = (1, 28, 28)) -> Sequential:
     """LeNet-5 for 1×28×28 digits, with tanh and average pooling, and plain connections between the maps.
 
     Source: LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE 86(11); a dense last layer in place of its RBF units.
@@ -35,11 +36,11 @@ def lenet5(classes: int = 10, seed: int = 0) -> Sequential:
             Dense(84, kernel_initializer="glorot_normal"), Tanh(),
             Dense(classes, kernel_initializer="glorot_normal"),
         ],
-        input_shape=(1, 28, 28), seed=seed,
+        input_shape=input_shape, seed=seed,
     )  # fmt: skip
 
 
-def resnet8(classes: int = 10, seed: int = 0) -> Sequential:
+def resnet8(classes: int = 10, seed: int = 0, input_shape: Shape = (3, 32, 32)) -> Sequential:
     """A residual network of eight layers with weights on its longest way, for 3×32×32 images.
 
     Where the image shrinks, a convolution of stride 2 stands between the residual blocks instead of inside one.
@@ -56,12 +57,12 @@ def resnet8(classes: int = 10, seed: int = 0) -> Sequential:
             *_conv(64, stride=2),
             GlobalAvgPool2D(), Dense(classes),
         ],
-        input_shape=(3, 32, 32), seed=seed,
+        input_shape=input_shape, seed=seed,
     )  # fmt: skip
 
 
 def unet(
-    classes: int = 2, input_shape: tuple[int, int, int] = (1, 64, 64), base: int = 16, depth: int = 2, seed: int = 0
+    classes: int = 2, input_shape: Shape = (1, 64, 64), base: int = 16, depth: int = 2, seed: int = 0
 ) -> Sequential:
     """A U-Net: at each of `depth` levels, copy the image across and let the level below see it at half the size.
 

@@ -1,0 +1,80 @@
+"""From words to objects: a layer, an optimizer, an augmentation by its name, with its options held to what it takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tinycnn import data, optim
+from tinycnn.data.augment import Augmentation, Compose
+from tinycnn.layers.base import Layer
+from tinycnn.model.files import ALLOWED
+from tinycnn.naming import lookup
+from tinycnn.optim.base import Optimizer
+from tinycnn.optim.regularise import L1, L2, Regulariser
+from tinycnn.runs.settings import Entry, Settings, SettingsError, nearest
+
+REGULARIZERS = {r.name: r for r in (L1, L2)}
+AUGMENTATIONS = {
+    name: thing
+    for name in data.__all__
+    if isinstance(thing := getattr(data, name), type) and issubclass(thing, Augmentation)
+    and thing not in (Augmentation, Compose)
+}  # fmt: skip
+
+
+def layers_of(entries: tuple[Entry, ...], path: str = "") -> list[Layer]:
+    """The layers that a settings file states; those inside a Residual or SkipConcat likewise.
+
+    Raises SettingsError that says which entry is wrong, for a layer or an option that is not known.
+    """
+    layers = []
+    for place, entry in enumerate(entries, start=1):
+        where, options = f"layer {path}{place}", {k: v for k, v in entry.items() if k != "type"}
+        if "layers" in options:
+            options["layers"] = layers_of(options["layers"], f"{path}{place}.")
+        layers.append(_made(ALLOWED, entry["type"], options, "layer", where))
+    return layers
+
+
+def optimizer_of(settings: Settings) -> Optimizer:
+    """The optimizer of the settings; `lr` beside it is its learning rate. Raises SettingsError."""
+    options = {k: v for k, v in settings.optimizer.items() if k != "name"}
+    if settings.lr is not None:
+        options["lr"] = settings.lr
+    return _made(optim.OPTIMIZERS, settings.optimizer.get("name", "adam"), options, "optimizer", "optimizer")
+
+
+def regularizer_of(settings: Settings) -> Regulariser | None:
+    """The penalty on the weights, if there is to be one. Raises SettingsError."""
+    options = dict(settings.regularizer)
+    return _made(REGULARIZERS, options.pop("name"), options, "regularizer", "regularizer") if options else None
+
+
+def augment_of(settings: Settings) -> Augmentation | None:
+    """What changes the training pictures, step after step, if anything is to. Raises SettingsError."""
+    steps = []
+    for place, entry in enumerate(settings.augment or (), start=1):
+        options = {k: v for k, v in entry.items() if k != "type"}
+        steps.append(_made(AUGMENTATIONS, entry["type"], options, "augmentation", f"augment {place}"))
+    return Compose(steps) if steps else None
+
+
+def _made(table: Mapping[str, Callable[..., Any]], name: Any, options: dict[str, Any], what: str, where: str) -> Any:
+    """One thing of a table, made with these options; every way that can fail says where in the settings it is."""
+    try:
+        make = lookup(table, name, what)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None
+    taken = inspect.signature(make).parameters
+    for option in options:
+        if option not in taken:
+            raise SettingsError(f"{where}, {name}, has no option {option!r}{nearest(option, taken)}")
+    missing = [k for k, p in taken.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    if left := [k for k in missing if k not in options]:
+        raise SettingsError(f"{where}, {name}, needs {', '.join(left)}")
+    try:
+        return make(**options)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{where}, {name}: {error}") from None
