@@ -52,16 +52,17 @@ def tiles() -> None:
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float64):
         for columns in (*range(1, 34), 47, 48, 49, 95):
-            rows, K = rng.integers(1, 10, 2)
+            rows, K = rng.integers(1, 20, 2)
             a, b = rng.normal(size=rows * K).astype(dtype), rng.normal(size=K * columns).astype(dtype)
             koff = np.arange(K) * columns
             for end in (True, False):
                 ga, gb, bias = (guarded(array, end) for array in (a, b, a[:1].repeat(rows)))
                 out = guarded(np.zeros(rows * columns, dtype), end)
-                product(out, 0, columns, ga, 0, K, 1, gb, 0, guarded(koff, end), 0, K, rows, columns, bias, 0)
+                lines, koff = guarded(np.arange(rows) * K, end), guarded(koff, end)
+                product(out, 0, columns, ga, 0, lines, 1, gb, 0, koff, 0, K, rows, columns, bias, 0, columns % 2)
                 line = guarded(rng.normal(size=rows * columns).astype(dtype), end)
                 sums = guarded(np.zeros(rows * K, dtype), end)
-                dots(sums, 0, K, line, 0, columns, gb, 0, guarded(koff, end), 0, columns, rows, K)
+                dots(sums, 0, K, line, 0, columns, gb, 0, koff, 0, columns, rows, K)
 
 
 def rows() -> None:
@@ -86,9 +87,39 @@ def rows() -> None:
                 assert (to == x).all()
 
 
+def turned() -> None:
+    """Rows made columns, and rows in turns; where a row is shorter than a vector, rows of zeros follow the columns."""
+    from numba import njit
+
+    from tinycnn.kernels.shuffled_rows import alternate_row, turn_rows
+    from tinycnn.kernels.vectors import REGISTERS
+
+    @njit
+    def go(to, pitch, x, line, rows, n):
+        turn_rows(to, 0, pitch, x, 0, line, rows, n)
+
+    @njit
+    def mix(to, x, n):
+        alternate_row(to, 0, x, 0, n, n)
+
+    for dtype in (np.float32, np.float64):
+        lanes = REGISTERS.width // np.dtype(dtype).itemsize
+        for n in range(1, 40):
+            for end in (True, False):
+                rows = n % lanes + 1
+                x = guarded(np.arange(rows * n, dtype=dtype).reshape(rows, n), end)
+                to = guarded(np.zeros((max(n, lanes), lanes), dtype), end)
+                go(to.reshape(-1), lanes, x.reshape(-1), n, rows, n)
+                assert (to[:n, :rows] == x.T).all()
+                x, both = guarded(np.arange(2 * n, dtype=dtype), end), guarded(np.zeros(2 * n, dtype), end)
+                mix(both, x, n)
+                assert (both == np.arange(2 * n).reshape(2, n).T.ravel()).all()
+
+
 def conv() -> None:
     """Convolutions of every kind: no padding, so that images are read where they lie, and all the rest."""
     from tinycnn import kernels
+    from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
 
     rng = np.random.default_rng(1)
     options = [{}, {"stride": 2}, {"dilation": 2}, {"padding": 1}, {"flip": True}, {"stride": (3, 1), "padding": 2}]
@@ -96,9 +127,12 @@ def conv() -> None:
         for W in range(5, 30):
             for end in (True, False):
                 x, w, b = (guarded(rng.normal(size=shape).astype(dtype), end)
-                           for shape in ((2, 3, 5, W), (W % 6 + 1, 3, 2, 3), (W % 6 + 1,)))  # fmt: skip
+                           for shape in ((2, 3, 5, W), (W % 20 + 1, 3, 2, 3), (W % 20 + 1,)))  # fmt: skip
                 y, cache = kernels.conv2d_forward(x, w, b, **options[W % len(options)])
                 kernels.conv2d_backward(guarded(rng.normal(size=y.shape).astype(dtype), end), cache)
+                for pool in (0, 2) if min(y.shape[2:]) > 1 else (0,):
+                    y, cache = conv2d_relu_forward(x, w, b, **options[W % len(options)], pool=pool)
+                    conv2d_relu_backward(guarded(rng.normal(size=y.shape).astype(dtype), end), cache)
 
 
 def others() -> None:
@@ -128,6 +162,56 @@ def others() -> None:
                 pair("linear", end, x[0, 0], w, b)
                 stamps, three = rng.normal(size=(1, 3, 2, 3)).astype(dtype), b[:1].repeat(3)
                 pair("conv_transpose2d", end, x, stamps, three, stride=W % 3 + 1)
+
+
+def numbers() -> None:
+    """Losses, softmax, norms, smooth activations, borders and the like; what they write is guarded too."""
+    import importlib
+
+    from tinycnn import kernels
+
+    end = True
+    for name in ("activation_smooth", "softmax", "loss", "loss_numbers", "norm", "norm_examples", "layout",
+                 "resize_blend", "unpool"):  # fmt: skip
+        module = importlib.import_module(f"tinycnn.kernels.{name}")
+        for word, shape_of in (("empty", lambda shape: shape), ("space", lambda size: (size,))):
+            if hasattr(module, word):
+                swap = (0, 1) if word == "empty" else (1, 0)
+                made = lambda *given, s=swap, f=shape_of: guarded(np.empty(f(given[s[0]]), given[s[1]]), end)  # noqa: E731
+                setattr(module, word, made)
+        module.empty_like = lambda a: guarded(np.empty(a.shape, a.dtype), end)
+    rng = np.random.default_rng(3)
+
+    def pair(name, *args, **options):
+        args = tuple(guarded(a, end) if isinstance(a, np.ndarray) else a for a in args)
+        y, cache = getattr(kernels, f"{name}_forward")(*args, **options)
+        dy = guarded(rng.normal(size=y.shape).astype(y.dtype), end) if y.ndim else 1.0
+        getattr(kernels, f"{name}_backward")(dy, cache)
+
+    for dtype in (np.float32, np.float64):
+        draw = lambda *shape: rng.normal(size=shape).astype(dtype)  # noqa: B023, E731
+        for W in (*range(1, 18), 513):
+            for end in (True, False):  # noqa: B007, the functions above look at it
+                _kept.clear()
+                x, labels = draw(2, 3, 2, W), rng.integers(0, 3, (2, 2, W))
+                for name in ("elu", "sigmoid", "tanh", "softmax", "log_softmax", "global_avg_pool2d"):
+                    pair(name, x)
+                    if name.endswith("softmax"):
+                        pair(name, x[0, 0])
+                pair("cross_entropy", x, labels, label_smoothing=0.1)
+                pair("cross_entropy", x[0, :, 0], labels[0, 0, :1].repeat(3) % W)
+                pair("mse", x, draw(2, 3, 2, W))
+                pair("binary_cross_entropy_with_logits", x, rng.integers(0, 2, x.shape).astype(dtype))
+                pair("batch_norm", x, draw(3), draw(3))
+                pair("batch_norm", x, draw(3), draw(3), draw(3), draw(3) ** 2)
+                pair("layer_norm", x, draw(3, 2, W), draw(3, 2, W))
+                pair("group_norm", x, 3, draw(3), draw(3))
+                pair("group_norm", x[:, 0, :, 0], 1, draw(2), draw(2))
+                pair("pad2d", x, (1, 0, 2, W % 5), 0.5)
+                pair("concat", x, x[:, :1])
+                pair("dropout", x, rng.random(x.shape) < 0.5, 0.5)
+                pair("upsample_bilinear2d", x, (2, W % 3 + 1), align_corners=W % 2 == 0)
+                pair("max_unpool2d", x, np.argsort(rng.random((2, 3, 2 * W)), axis=2).reshape(x.shape), (3, W))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python tests/make_golden.py formulas    # how every op's formula prints
     python tests/make_golden.py torch       # what PyTorch computes (needs PyTorch), for tests that run without it
     python tests/make_golden.py optim       # a hundred steps of PyTorch's optimizers, likewise
+    python tests/make_golden.py schedules   # the rates of PyTorch's schedulers, likewise
     python tests/make_golden.py parts       # PyTorch on what stands beside the ops: im2col, sizes, statistics
     python tests/make_golden.py metrics     # what scikit-learn computes (needs scikit-learn)
 """
@@ -108,6 +109,16 @@ def optimizer_vectors() -> dict[str, np.ndarray]:
     return table
 
 
+def schedule_vectors() -> dict[str, np.ndarray]:
+    """PyTorch's rates step by step, for a rate of 1."""
+    from torch_optim import torch_plateau, torch_schedule
+
+    from tinycnn.verify.schedule_cases import CASES, PLATEAUS, watched_values
+
+    table = {name: np.array(torch_schedule(case)) for name, case in CASES.items()}
+    return table | {name: np.array(torch_plateau(case, watched_values())) for name, case in PLATEAUS.items()}
+
+
 def part_vectors() -> dict[str, np.ndarray]:
     """PyTorch on what stands beside the pairs of ops, for the cases of tinycnn/verify/part_cases.py."""
     import torch
@@ -150,8 +161,9 @@ def part_vectors() -> dict[str, np.ndarray]:
 def metric_vectors() -> dict[str, np.ndarray]:
     """scikit-learn's answers for the cases of tinycnn/verify/part_cases.py."""
     from sklearn import metrics
+    from sklearn.calibration import calibration_curve
 
-    from tinycnn.verify.part_cases import AVERAGES, label_case, number_case, score_case
+    from tinycnn.verify.part_cases import AVERAGES, belief_case, label_case, number_case, ranking_case, score_case
 
     table = {}
     for seed in range(6):
@@ -167,6 +179,20 @@ def metric_vectors() -> dict[str, np.ndarray]:
         labels, scores, k = score_case(seed)
         found = metrics.top_k_accuracy_score(labels, scores, k=k, labels=range(scores.shape[1]))
         table[f"top_k_accuracy/{seed}"] = np.array(found)
+        true, scores = ranking_case(seed)
+        fpr, tpr, _ = metrics.roc_curve(true, scores, drop_intermediate=False)
+        precision, recall, _ = metrics.precision_recall_curve(true, scores)
+        table |= {f"roc_curve/0/{seed}": fpr, f"roc_curve/1/{seed}": tpr}
+        table |= {f"precision_recall_curve/0/{seed}": precision[::-1], f"precision_recall_curve/1/{seed}": recall[::-1]}
+        table[f"roc_auc/{seed}"] = np.array(metrics.roc_auc_score(true, scores))
+        table[f"average_precision/{seed}"] = np.array(metrics.average_precision_score(true, scores))
+        table |= {f"auc/xy/{seed}": np.stack([fpr, tpr]), f"auc/{seed}": np.array(metrics.auc(fpr, tpr))}
+        true, p = belief_case(seed)
+        right = (p.argmax(axis=1) == true).astype(int)
+        came, promised = calibration_curve(right, p.max(axis=1), n_bins=10, pos_label=1)
+        table |= {f"calibration_curve/0/{seed}": came, f"calibration_curve/1/{seed}": promised}
+        brier = metrics.brier_score_loss(true, p, labels=range(p.shape[1]), scale_by_half=False)
+        table[f"brier_score/{seed}"] = np.array(brier)
         a, b = number_case(seed)
         table[f"mean_squared_error/{seed}"] = np.array(metrics.mean_squared_error(a, b))
         table[f"mean_absolute_error/{seed}"] = np.array(metrics.mean_absolute_error(a, b))
@@ -182,6 +208,8 @@ def main(what: str) -> None:
         np.savez_compressed(BUNDLED / "torch_ops.npz", **torch_vectors())
     elif what == "optim":
         np.savez_compressed(BUNDLED / "torch_optim.npz", **optimizer_vectors())
+    elif what == "schedules":
+        np.savez_compressed(BUNDLED / "torch_schedules.npz", **schedule_vectors())
     elif what == "parts":
         np.savez_compressed(BUNDLED / "torch_parts.npz", **part_vectors())
     elif what == "metrics":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from tinycnn.model.files import _digest
+from tinycnn.tensorfile import digest
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -39,7 +39,7 @@ def forged(data: bytes, architecture: Change | str = lambda a: None, header: Cha
         config = json.loads(entry["architecture"])
         architecture(config)
         text = json.dumps(config)
-    entry |= {"architecture": text, "sha256": _digest(text, arrays)}
+    entry |= {"architecture": text, "sha256": digest(text, arrays)}
     made = save({key: np.ascontiguousarray(a) for key, a in arrays.items()}, metadata=entry)
     found, body = split(made)
     header(found)

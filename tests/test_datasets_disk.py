@@ -245,19 +245,6 @@ def test_a_stream_that_is_left_early_leaves_no_thread_and_no_warning_filter_behi
     assert list(warnings.filters) == before
 
 
-def test_a_picture_reader_that_silences_warnings_in_threads_does_not_silence_them_for_good(pets, monkeypatch):
-    def read(path, mode):
-        warnings.simplefilter("ignore")  # as two threads do that restore each other's filters
-        return np.zeros((3, 4, 4), np.float32)
-
-    monkeypatch.setattr("tinycnn.data.reading.read_image", read)
-    before = list(warnings.filters)
-    stream = Stream(list_folder(pets[0]), size=(4, 4))
-    assert list(warnings.filters) == before
-    list(stream.batches(2))
-    assert list(warnings.filters) == before
-
-
 def test_an_error_in_a_thread_comes_out_in_the_main_one_with_the_name_of_the_file(pets):
     root, _ = pets
     stream = Stream(list_folder(root), workers=3)
@@ -290,6 +277,8 @@ def test_training_from_a_stream_is_training_from_arrays_to_the_last_bit(pets):
     for key, w in one.named_params().items():
         assert np.array_equal(w, two.named_params()[key])
     assert one.evaluate(whole.x, whole.y).as_dict() == two.evaluate(stream).as_dict()
+    assert np.array_equal(one.predict(whole.x), two.predict(stream))
+    assert np.array_equal(one.predict_classes(whole.x), two.predict_classes(stream))
     assert streams() == []
 
 

@@ -44,6 +44,7 @@ X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0]])
         ("y[n,c] = -x[n,c]", -X),
         ("y[n,c] = n // 1 + c", np.add.outer([0, 1], [0, 1, 2])),
         ("y[n,c] = 2 ** -n * inf ** 0", np.outer([1, 0.5], [1, 1, 1])),
+        ("y[n,c] = cos(pi * x[n,c]) + sin(x[n,c])", np.cos(np.pi * X) + np.sin(X)),
     ],
 )
 def test_a_line_computes_what_it_reads_as(line, expected):

@@ -165,6 +165,7 @@ def test_the_latex_keeps_the_order_of_operations(expression):
         ("sum[n](sum[c](x[n,c]))", "Σ[n](Σ[c] x[n,c])", r"\sum_{n} \left(\sum_{c} x_{n,c}\right)"),
         ("lr * inf * xp[n]", "lr·∞·xp[n]", r"\eta\,\infty\,{x^{\mathrm{p}}}_{n}"),
         ("2.50 * a", "2.5·a", r"2.5\,a"),
+        ("cos(pi * a)", "cos(π·a)", r"\cos\left(\pi\,a\right)"),
     ],
 )  # fmt: skip
 def test_what_it_looks_like(expression, text, latex):

@@ -18,7 +18,7 @@ def _sympy(node: ast.expr, names: dict):
     """The expression for SymPy; an array is an IndexedBase, Σ a Sum that is written out."""
     read = lambda child: _sympy(child, names)  # noqa: E731
     compare = {ast.Gt: sp.Gt, ast.GtE: sp.Ge, ast.Lt: sp.Lt, ast.LtE: sp.Le}
-    functions = {"exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "tanh": sp.tanh}
+    functions = {"exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "tanh": sp.tanh, "sin": sp.sin, "cos": sp.cos}
     if (reduced := reduction(node)) is not None:
         assert reduced[0] == "sum"
         ranges = [(names[i], 0, names[f"size_{i}"] - 1) for i in reduced[1]]
@@ -51,7 +51,7 @@ def _sympy(node: ast.expr, names: dict):
 SCALAR = [
     "exp(-x)", "log(x)", "sqrt(x)", "tanh(x)", "x**3", "x**0.5", "1/x", "x**x", "2**x", "log(1 + exp(x))",
     "x*exp(-x**2/2)", "(x - 1)/(x + 1)", "sqrt(1 + x**2)", "exp(x)/(1 + exp(x))", "(1 - tanh(x)**2)*x",
-    "-(x - 3)**2/(2*x)", "x/sqrt(x)", "1/sqrt(2*x)", "log(sqrt(x))*x", "1/(1 + exp(-x))",
+    "-(x - 3)**2/(2*x)", "sin(x)*cos(x**2)", "cos(3*x)", "x/sqrt(x)", "1/sqrt(2*x)", "log(sqrt(x))*x", "1/(1 + exp(-x))",
     "(exp(x) - exp(-x))/(exp(x) + exp(-x))",
 ]  # fmt: skip
 ELEMENTWISE = ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "dropout", "unit_scale"]

@@ -37,12 +37,12 @@ def test_adam_and_adamw_step_by_their_formulas(dtype, n, decay, t):
     expected = adam_step(w, decayed_gradient(w, dw, decay), m, v, t, lr=0.1, beta1=0.8, beta2=0.95, eps=1e-3)
     decoupled = adamw_step(w, dw, m, v, t, lr=0.1, weight_decay=decay)
     ours = [a.copy() for a in (w, dw, m, v)]
-    steps.adam_update(*ours, t, lr=0.1, beta1=0.8, beta2=0.95, eps=1e-3, decay=decay)
+    steps.do([steps.adam_job(*ours, t, lr=0.1, beta1=0.8, beta2=0.95, eps=1e-3, decay=decay)])
     assert (ours[1] == dw).all()
     for a, b in zip((ours[0], *ours[2:]), expected, strict=True):
         assert_same(a, b, tol=TOLERANCE[dtype])
     ours = [a.copy() for a in (w, dw, m, v)]
-    steps.adam_update(*ours, t, lr=0.1, decay=decay, decoupled=True)
+    steps.do([steps.adam_job(*ours, t, lr=0.1, decay=decay, decoupled=True)])
     for a, b in zip((ours[0], *ours[2:]), decoupled, strict=True):
         assert_same(a, b, tol=TOLERANCE[dtype])
 
@@ -53,10 +53,10 @@ def test_gradient_descent_and_momentum_step_by_their_formulas(dtype, decay):
     w, dw, v = _arrays(dtype, 133, 3)
     pulled = decayed_gradient(w, dw, decay)
     ours = w.copy()
-    steps.sgd_update(ours, dw, lr=0.1, decay=decay)
+    steps.do([steps.sgd_job(ours, dw, lr=0.1, decay=decay)])
     assert_same(ours, sgd_step(w, pulled, 0.1), tol=TOLERANCE[dtype])
     ours, velocity = w.copy(), v.copy()
-    steps.momentum_update(ours, dw, velocity, lr=0.1, momentum=0.7, decay=decay)
+    steps.do([steps.momentum_job(ours, dw, velocity, lr=0.1, momentum=0.7, decay=decay)])
     for a, b in zip((ours, velocity), momentum_step(w, pulled, v, 0.1, 0.7), strict=True):
         assert_same(a, b, tol=TOLERANCE[dtype])
 

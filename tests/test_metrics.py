@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from tinycnn.data import one_hot
 from tinycnn.errors import ShapeError
-from tinycnn.train.metrics import accuracy, classification_report, confusion_matrix, f1, precision, recall
+from tinycnn.train.metrics import (
+    accuracy,
+    classification_report,
+    confusion_matrix,
+    f1,
+    precision,
+    recall,
+    top_k_accuracy,
+)
 
 AVERAGES = (None, "macro", "micro", "weighted")
 
@@ -125,8 +133,8 @@ def test_no_predictions_and_no_examples_are_zero_division_and_f1_only_without_bo
         ([0, 1], [0.2, 0.8], TypeError, "y_pred: expected integers, got float64"),
         ([0, 1], [[0.2], [0.8]], ShapeError, r"one column has no highest.*\(y_pred > 0.5\)"),
         ([0, 1], [[0.2, 0.8], [0.1, np.nan]], ValueError, "y_pred: row 1 holds NaN"),
-        ([[1, 0], [1, 1]], [0, 1], ValueError, r"y_true: row 1 is \[1, 1\], not one-hot"),
-        ([[1, 0], [0.5, 0.5]], [0, 1], ValueError, r"y_true: row 1 is \[0.5, 0.5\], not one-hot"),
+        ([[1, 0], [1, 1]], [0, 1], ValueError, r"y_true: row 1 is \[1, 1\], not "),
+        ([[1, 0], [1.5, -0.5]], [0, 1], ValueError, r"y_true: row 1 is \[1.5, -0.5\], not "),
         (np.eye(3), np.ones((3, 4)), ShapeError, "disagree about K"),
         (np.zeros((2, 2, 2), int), [0, 1], ShapeError, "y_true: expected integers of shape"),
     ],
@@ -135,6 +143,21 @@ def test_no_predictions_and_no_examples_are_zero_division_and_f1_only_without_bo
 def test_bad_input_is_named(metric, true, pred, error, message):
     with pytest.raises(error, match=message):
         metric(true, pred)
+
+
+@pytest.mark.parametrize("metric", [confusion_matrix, precision, recall, f1, classification_report])
+def test_a_target_shared_among_classes_is_refused_where_each_example_must_have_one(metric):
+    with pytest.raises(ValueError, match=r"y_true: row 1 is \[0.5, 0.5\], not one-hot"):
+        metric([[1, 0], [0.5, 0.5]], [0, 1])
+
+
+def test_of_a_target_shared_among_classes_accuracy_counts_the_largest_part():
+    shared = [[0.75, 0.25, 0.0], [0.25, 0.25, 0.5], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]]  # of equal parts the first
+    scores = [[3, 2, 1], [3, 1, 2], [2, 1, 3], [2, 3, 1]]
+    assert accuracy(shared, [0, 2, 0, 1]) == 0.75
+    assert [top_k_accuracy(shared, scores, k) for k in (1, 2, 3)] == [0.25, 0.75, 1.0]
+    masks, logits = (np.array(rows).T.reshape(1, 3, 2, 2) for rows in (shared, scores))
+    assert accuracy(masks, logits.astype(float)) == 0.25
 
 
 def test_an_unknown_average_is_refused():

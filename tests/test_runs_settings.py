@@ -1,5 +1,8 @@
 """What a run is told: settings from a file and from flags, the network and the data that they name."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -217,3 +220,13 @@ def test_a_class_unseen_in_training_is_named(tmp_path):
     (tmp_path / "set" / "table.csv").write_text("\n".join(["path,label", *rows, "more/rare/0.png,rare"]))
     with pytest.raises((SettingsError, ValueError), match=r"rare|one example"):
         open_parts(Settings(data=str(tmp_path / "set" / "table.csv"), size=(8, 8), val=0.5, seed=1))
+
+
+def test_the_file_that_the_docs_show_can_be_followed(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "runs.md").read_text(encoding="utf-8")
+    settings = written(tmp_path, re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1])
+    assert settings.patience == 5
+    assert len(network(settings).layers) == 5
+    assert augment_of(settings) is not None
+    assert optimizer_of(settings).schedule is not None
+    assert all(f"`{name}`" in page for name in zoo.NETWORKS)

@@ -28,24 +28,40 @@ def test_a_product_worked_by_hand(dtype):
     out = np.full(2, 7, dtype)
     a, b = np.array([2, 3], dtype), np.array([10, 20, 100, 200], dtype)
     bias = np.array([1], dtype)
-    product(out, 0, 2, a, 0, 2, 1, b, 0, np.array([0, 2]), 0, 2, 1, 2, bias, 0)
+    product(out, 0, 2, a, 0, np.array([0]), 1, b, 0, np.array([0, 2]), 0, 2, 1, 2, bias, 0, 0)
     assert out.tolist() == [1 + 2 * 10 + 3 * 100, 1 + 2 * 20 + 3 * 200]
+    product(out, 0, 2, a, 0, np.array([0]), 1, b, 0, np.array([0, 2]), 0, 2, 1, 2, bias, 0, 1)
+    assert out.tolist() == [1 + 2 * 320, 1 + 2 * 640], "added to what was there, without the bias"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("columns", [*range(1, 20), 23, 24, 25, 47, 48, 49, 64, 95, 97])
 def test_the_product_is_the_matrix_product_for_every_number_of_columns(dtype, columns):
     rng = np.random.default_rng(columns)
-    for rows in range(1, 10):
+    for rows in (*range(1, 10), 12, 13, 17, 25):
         K = int(rng.integers(1, 20))
         a, b = _matrices(rng, dtype, rows, K, columns)
         bias = rng.normal(size=rows).astype(dtype)
         out = np.full(rows * columns + 2, 777, dtype)
         koff = np.arange(K) * columns
-        product(out, 1, columns, a.ravel(), 0, K, 1, b.ravel(), 0, koff, 0, K, rows, columns, bias, 0)
+        lines = np.arange(rows) * K
+        product(out, 1, columns, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, K, rows, columns, bias, 0, 0)
         terms = abs(a) @ abs(b) + abs(bias)[:, None]
         assert_same(out[1:-1].reshape(rows, columns), a @ b + bias[:, None], terms=terms, tol=EPS[dtype])
         assert out[0] == out[-1] == 777, "written beyond the result"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [319, 320, 321, 639, 641, 1000])
+def test_a_long_sum_is_done_piece_by_piece(dtype, K):
+    rng = np.random.default_rng(K)
+    (a, b), bias, before = _matrices(rng, dtype, 5, K, 27), np.ones(5, dtype), np.full((5, 27), 3, dtype)
+    lines, koff = rng.permutation(5) * K, np.arange(K) * 27
+    for add, start in ((0, 1), (1, 3)):
+        out = before.copy()
+        product(out.reshape(-1), 0, 27, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, K, 5, 27, bias, 0, add)
+        turned = a[lines // K]
+        assert_same(out, turned @ b + start, terms=abs(turned) @ abs(b) + 3, tol=4 * EPS[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -54,7 +70,8 @@ def test_the_left_factor_may_lie_transposed_and_the_right_one_overlap_itself(dty
     a, line = rng.normal(size=(5, 11)).astype(dtype), rng.normal(size=70).astype(dtype)
     koff = rng.integers(0, 30, size=5)
     out = np.empty((11, 40), dtype)
-    product(out.reshape(-1), 0, 40, a.ravel(), 0, 1, 11, line, 0, koff, 0, 5, 11, 40, np.zeros(11, dtype), 0)
+    steps = np.arange(11)
+    product(out.reshape(-1), 0, 40, a.ravel(), 0, steps, 11, line, 0, koff, 0, 5, 11, 40, np.zeros(11, dtype), 0, 0)
     b = line[koff[:, None] + np.arange(40)]
     assert_same(out, a.T @ b, terms=abs(a).T @ abs(b), tol=EPS[dtype])
 
@@ -79,7 +96,8 @@ def test_a_nan_comes_through_where_it_belongs_and_nowhere_else(dtype):
     a[1, 2], b[3, 17] = np.nan, np.nan
     out = np.empty((3, 30), dtype)
     zeros = np.zeros(3, dtype)
-    product(out.reshape(-1), 0, 30, a.ravel(), 0, 4, 1, b.ravel(), 0, np.arange(4) * 30, 0, 4, 3, 30, zeros, 0)
+    lines, koff = np.arange(3) * 4, np.arange(4) * 30
+    product(out.reshape(-1), 0, 30, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, 4, 3, 30, zeros, 0, 0)
     expected = np.zeros((3, 30), bool)
     expected[1], expected[:, 17] = True, True
     assert (np.isnan(out) == expected).all()
@@ -100,7 +118,7 @@ def test_a_guard_page_ends_a_process_that_reads_too_far():
     assert "unharmed" not in run.stdout
 
 
-@pytest.mark.parametrize("program", ["tiles", "rows"])
+@pytest.mark.parametrize("program", ["tiles", "rows", "turned"])
 def test_tiles_and_rows_touch_nothing_beyond_their_arrays(program):
     run = run_guarded(program)
     assert run.stdout.strip() == "unharmed", (run.returncode, run.stderr[-2000:])
@@ -116,7 +134,8 @@ def test_a_cpu_without_wide_vectors_gets_the_same_results():
         "out = np.empty((5, 31), 'f')\n"
         "zeros = np.zeros(5, 'f')\n"
         "koff = np.arange(7) * 31\n"
-        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, 7, 1, b.ravel(), 0, koff, 0, 7, 5, 31, zeros, 0)\n"
+        "lines = np.arange(5) * 7\n"
+        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, 7, 5, 31, zeros, 0, 0)\n"
         "assert (out == a @ b).all()\n"
         "sums = np.zeros((5, 7), 'f')\n"
         "line = np.ones((5, 31), 'f')\n"
@@ -135,13 +154,14 @@ def test_called_by_its_address_a_tile_does_the_same(dtype):
     a, b, bias = (rng.normal(size=n).astype(dtype) for n in (5 * 7, 7 * 31, 5))
     koff = np.arange(7) * 31
     by_name, by_address = np.empty(5 * 31, dtype), np.empty(5 * 31, dtype)
-    product(by_name, 0, 31, a, 0, 7, 1, b, 0, koff, 0, 7, 5, 31, bias, 0)
+    lines = np.arange(5) * 7
+    product(by_name, 0, 31, a, 0, lines, 1, b, 0, koff, 0, 7, 5, 31, bias, 0, 0)
     sums, sums_by_address = np.zeros(5 * 7, dtype), np.zeros(5 * 7, dtype)
     dots(sums, 0, 7, by_name, 0, 31, b, 0, koff, 0, 31, 5, 7)
 
     @njit
     def call(tiles, out, sums):
-        tile.call_product(tiles, out, 0, 31, a, 0, 7, 1, b, 0, koff, 0, 7, 5, 31, bias, 0)
+        tile.call_product(tiles, out, 0, 31, a, 0, lines, 1, b, 0, koff, 0, 7, 5, 31, bias, 0, 0)
         tile.call_dots(tiles, sums, 0, 7, out, 0, 31, b, 0, koff, 0, 31, 5, 7)
 
     call(tile.tiles_for(np.dtype(dtype)), by_address, sums_by_address)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinycnn import layers, ops, optim
+from tinycnn import evaluation, layers, ops, optim, train
 from tinycnn.backends import backend
+from tinycnn.cores import threads
 from tinycnn.errors import ImageError, ModelFormatError, ShapeError
 from tinycnn.formula import formulas
 from tinycnn.layers import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tinycnn import data, plot, verify, zoo
     from tinycnn.checking import check
     from tinycnn.explanation import explain, explain_grad
+    from tinycnn.tracing.record import trace
     from tinycnn.train import metrics
 
 __version__ = "0.1.0"
@@ -65,6 +67,7 @@ _LAZY_FUNCTIONS = {
     "check": "tinycnn.checking",
     "explain": "tinycnn.explanation",
     "explain_grad": "tinycnn.explanation",
+    "trace": "tinycnn.tracing",
 }
 
 
@@ -118,6 +121,7 @@ __all__ = [
     "backend",
     "check",
     "data",
+    "evaluation",
     "explain",
     "explain_grad",
     "formulas",
@@ -127,6 +131,9 @@ __all__ = [
     "ops",
     "optim",
     "plot",
+    "threads",
+    "trace",
+    "train",
     "verify",
     "zoo",
 ]

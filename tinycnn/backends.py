@@ -1,9 +1,9 @@
 """Which implementation serves: a ladder of rungs with the same ops, from the plainest to the fastest.
 
     loops   the formula itself, walked loop by loop in Python
-    numpy   im2col and one matrix product (`tinycnn.ops`; the default)
+    numpy   im2col and one matrix product (`tinycnn.ops`)
     njit    the formula's own loops again, compiled by Numba
-    numba   the fast kernels (`tinycnn.kernels`)
+    numba   the fast kernels (`tinycnn.kernels`; the default)
 
 All rungs are held to the same tests. An op that a rung lacks, NumPy serves; so it does where there is no Numba.
 """
@@ -42,6 +42,11 @@ class Rung:
             raise AttributeError(f"no rung has an op {op!r}")
         return found
 
+    def find(self, op: str) -> Any:
+        """The same, or None if no rung has it."""
+        found = getattr(self._table, op, None)
+        return self._below.find(op) if found is None and self._below is not None else found
+
     def __repr__(self) -> str:
         return f"<rung {self.name}>"
 
@@ -73,7 +78,7 @@ def _kernel_table() -> SimpleNamespace:
     from tinycnn import kernels
 
     halves = [f"{op}{half}" for op in _pairs(kernels) for half in ("_forward", "_backward")]
-    return SimpleNamespace(**{name: getattr(kernels, name) for name in halves})
+    return SimpleNamespace(**{name: getattr(kernels, name) for name in halves} | kernels.BEYOND_OPS)
 
 
 @cache
@@ -100,7 +105,7 @@ RUNGS = {
     "njit": Rung("njit", _compiled_table, below=_NUMPY),
     "numba": Rung("numba", _kernel_table, below=_NUMPY),
 }
-DEFAULT = "numpy"
+DEFAULT = "numba"
 
 _chosen = threading.local()
 
@@ -110,12 +115,21 @@ def current() -> Rung:
     return getattr(_chosen, "rung", RUNGS[DEFAULT])
 
 
+def steps_in_place() -> Any:
+    """The optimizers' steps of one pass (`tinycnn.kernels.steps`), or None where the rung in force has none."""
+    return current().find("steps")
+
+
 class Recorder(Rung):
     """A rung that serves as another one does, and keeps every call: (op, positional arguments, options)."""
 
     def __init__(self, under: Rung):
         super().__init__(under.name, lambda: None, below=under)
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def find(self, op: str) -> Any:
+        """As the rung below, but for what is no op of its own: several ops in one, or a part of one."""
+        return super().find(op) if hasattr(ops, op) else None
 
     def __call__(self, op: str) -> Callable[..., Any]:
         """The function that serves an op, and keeps what it is called with."""
@@ -149,7 +163,7 @@ class backend:  # noqa: N801, it is called like a function
     ...     current()
     <rung loops>
     >>> current()
-    <rung numpy>
+    <rung numba>
     """
 
     def __init__(self, name: str):

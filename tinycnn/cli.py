@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tinycnn import cli_bench, cli_step, cli_train
 from tinycnn.cli_data import app as data_commands
 
 app = typer.Typer(
@@ -21,6 +22,11 @@ app = typer.Typer(
 )  # fmt: skip
 
 app.add_typer(data_commands, name="data")
+for _name, _epilog in cli_train.EPILOGS.items():
+    app.command(epilog=_epilog)(getattr(cli_train, _name))
+app.command(epilog=cli_step.EPILOG)(cli_step.step)
+app.command(epilog=cli_bench.EPILOG)(cli_bench.bench)
+app.command(epilog=cli_step.LAB_EPILOG)(cli_step.lab)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output; progress on standard error.")]
 _debug = False
 
@@ -57,7 +63,9 @@ def demo(
 @app.command(epilog="Example: tinycnn predict runs/demo/model.safetensors runs/demo/digit.png")
 def predict(
     model: Annotated[Path, typer.Argument(help="A model file, such as demo writes.", show_default=False)],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="PNG, JPEG or BMP files.", show_default=False)],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE…", help="PNG, JPEG, BMP, GIF or TIFF files.", show_default=False)
+    ],
     invert: Annotated[
         bool | None,
         typer.Option("--invert/--no-invert", help="Whether the ink is darker than the paper [default: look at it]."),
@@ -196,7 +204,8 @@ def main(arguments: list[str] | None = None) -> Any:
     except (ValueError, TypeError, OSError, FloatingPointError, RuntimeError, KeyError) as error:
         if _debug:
             raise
-        print(f"tinycnn: {error}", file=sys.stderr)
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error  # str(KeyError) is in quotes
+        print(f"tinycnn: {said}", file=sys.stderr)
         sys.exit(2)
 
 

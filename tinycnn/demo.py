@@ -77,6 +77,7 @@ def run_demo(out: str | Path = "runs/demo", epochs: int = EPOCHS, seed: int = 0)
 def write_results(out: Path, model: Sequential, history: History, test: Dataset) -> tuple[str, ...]:
     """Write the model, its history and the figures; returns the paths."""
     from tinycnn import plot
+    from tinycnn.tracing import trace
 
     probabilities = model.predict_proba(test.x)
     matrix = confusion_matrix(test.y, probabilities, num_classes=len(test.classes))
@@ -95,7 +96,8 @@ def write_results(out: Path, model: Sequential, history: History, test: Dataset)
     for name, figure in figures.items():
         plot.save(figure, out / name)
     write_whole(out / "digit.png", sample_png(test.x[0]))
-    names = ("model.safetensors", "history.json", *figures, "digit.png")
+    trace(model, test.x[0], test.y[0]).save_html(out / "step.html", "The digit, step by step")
+    names = ("model.safetensors", "history.json", *figures, "digit.png", "step.html")
     return tuple(str(out / name) for name in names)
 
 
@@ -132,6 +134,7 @@ def _say_what_next(out: Path, result: DemoResult) -> None:
         f"\nTry next (in an activated environment, or with .venv/bin/ before the command):\n"
         f"  tinycnn predict {out / 'model.safetensors'} {out / 'digit.png'}    (or a digit that you drew)\n"
         f"  tinycnn demo --epochs 1 --out runs/short    (what too little training does)\n"
+        f"  open {out / 'step.html'} in a browser: every number of one training step, with the sum that made it\n"
         f"In Python, one number of the first layer with the sum that made it:\n"
         f"  import tinycnn as tc\n"
         f'  model = tc.load("{(out / "model.safetensors").as_posix()}")\n'

@@ -168,8 +168,8 @@ class MixUp(Augmentation):
     """Every example of a training batch mixed with another one of it, pictures and targets by the same share.
 
     The shares are drawn from Beta(alpha, alpha): near 0 or 1 for a small alpha, even for 1. Targets must be
-    probabilities, (N, K) or (N, K, H, W): `one_hot` makes them. A mixed target has no one class, so `compile` without
-    "accuracy". Whom an example meets depends on the batch that it is in.
+    probabilities, (N, K) or (N, K, H, W): `one_hot` makes them. Accuracy counts the class with the larger share as the
+    right one. Whom an example meets depends on the batch that it is in.
 
     >>> x, t = MixUp(1.0).batch(np.eye(2).reshape(2, 1, 1, 2), np.eye(2), seed=0, epoch=0, index=np.arange(2))
     >>> bool((x.reshape(2, 2) == t).all())

@@ -118,7 +118,7 @@ def _allowed(num_classes: int) -> str:
 def one_hot(labels: ArrayLike, num_classes: int) -> NDArray[np.float32]:
     """A row of zeros for each label, with a one at its class.
 
-    t[n,k] = 1 if k = labels[n], else 0
+    The formula is `tinycnn.formulas["one_hot"]`.
 
     labels (N,) or (N, 1) integers -> t (N, num_classes) float32. Raises TypeError for labels that are not integers,
     ValueError naming the first that is negative or not below `num_classes`.

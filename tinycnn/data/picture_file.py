@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -22,6 +24,10 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 64_000_000  # a small file can claim a picture that fills the memory: refused before decoding
 Source = str | os.PathLike | bytes
 Result = TypeVar("Result")
+PILLOW = r"PIL\b"  # the modules whose remarks are not for us
+
+_opening = threading.Lock()
+_readers = 0
 
 
 class Facts(NamedTuple):
@@ -113,17 +119,41 @@ def _check_size(image: Image.Image, pixels: int, max_pixels: int) -> None:
         raise ImageError(f"it has no pixels: {image.width} × {image.height}")
 
 
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Let Pillow's remarks on a file's metadata go unheard while any thread reads; what matters raises.
+
+    All threads share one list of filters, and `warnings.catch_warnings` puts the one back that it found, which may be
+    another thread's. So the first reader adds a filter to it, and the last one takes that filter away.
+    """
+    global _readers
+    with _opening:
+        _readers += 1
+        if not any(map(_is_ours, warnings.filters)):
+            warnings.filterwarnings("ignore", module=PILLOW)
+    try:
+        yield
+    finally:
+        with _opening:
+            _readers -= 1
+            if not _readers:
+                warnings.filters[:] = [one for one in warnings.filters if not _is_ours(one)]  # type: ignore[index]
+
+
+def _is_ours(one: tuple) -> bool:
+    return getattr(one[3], "pattern", None) == PILLOW
+
+
 def _open(source: Source, use: Callable[[Image.Image], Result], max_pixels: int) -> Result:
     """Open the file afresh and use the picture; whatever Pillow thinks of it comes out as an ImageError."""
     from PIL import Image, UnidentifiedImageError
 
     name = name_of(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on the file's metadata; what matters raises
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
-                _check_size(image, image.width * image.height, max_pixels)
-                return use(image)
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _without_remarks(), Image.open(opened, formats=FORMATS) as image:
+            _check_size(image, image.width * image.height, max_pixels)
+            return use(image)
     except ImageError as error:
         raise ImageError(f"{name}: {error}.") from None
     except Image.DecompressionBombError:  # Pillow's own limit, far above ours

@@ -6,7 +6,6 @@ taken, or the taker goes away early, no thread is left behind.
 """
 
 import threading
-import warnings
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -112,7 +111,6 @@ class Stream:
         """The batches of these rows, decoded ahead by threads that end with this generator."""
         from concurrent.futures import ThreadPoolExecutor
 
-        filters = list(warnings.filters)
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="tinycnn-stream")
         waiting: deque[tuple[Future[Batch], NDArray]] = deque()
         try:
@@ -124,8 +122,6 @@ class Stream:
                 yield _taken(waiting)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            # Reading a picture silences Pillow for a moment; threads that do so at once would leave it silenced.
-            warnings.filters[:] = filters  # type: ignore[index]
 
     def _batch(self, rows: NDArray) -> Batch:
         examples = [self._example(int(i)) for i in rows]
@@ -151,12 +147,10 @@ class Stream:
         """Read every file once; what is left of the listing."""
         from concurrent.futures import ThreadPoolExecutor
 
-        filters = list(warnings.filters)
         inspector = Inspector(self.listing)
         with ThreadPoolExecutor(self.workers, thread_name_prefix="tinycnn-stream") as pool:
             for i, seen in enumerate(pool.map(self._look, range(len(self)))):
                 inspector.look(i, seen)
-        warnings.filters[:] = filters  # type: ignore[index]
         self.skipped = tuple(inspector.bad)
         return inspector.verdict(skip_bad)
 

@@ -46,6 +46,7 @@ def minimum(a: Any, b: Any) -> Any:
 
 VOCABULARY: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "floor": np.floor, "tanh": np.tanh,
+    "sin": np.sin, "cos": np.cos, "pi": np.pi,
     "max": maximum, "min": minimum, "larger": larger, "inf": np.inf, "range": range,
     "_lim": limit, "_integral": integral,
 }  # fmt: skip

@@ -16,7 +16,7 @@ from tinycnn.formula.printing import _Text, is_gradient
 
 _SIGNS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "theta": "θ", "eta": "η", "mu": "μ", "varepsilon": "ε", "rho": "ρ",
-    "lambda": "λ", "sigma": "σ", "infty": "∞", "partial": "∂", "nabla": "∇", "ell": "ℓ",
+    "lambda": "λ", "sigma": "σ", "infty": "∞", "pi": "π", "partial": "∂", "nabla": "∇", "ell": "ℓ",
 }  # fmt: skip
 _OPERATORS = {"cap": "∩", "cup": "∪", "mid": "|", "to": "→", ",": "\u2009"}
 _SCRIPT = {"L": "ℒ"}  # \mathcal

@@ -23,6 +23,7 @@ REST = "_rest"  # what `...` becomes inside: the axes that are not named, taken 
 
 TEXT_SYMBOLS = {  # symbols that plain text spells otherwise than the code; @ is where their indices go, if not behind
     "inf": "∞",
+    "pi": "π",
     "theta": "θ",
     "dydx": "dy/dx",
     "dzdx": "∂z/∂x",
@@ -65,6 +66,7 @@ LATEX_SYMBOLS = {
     "eps": r"\varepsilon",
     "L": r"\mathcal{L}",
     "inf": r"\infty",
+    "pi": r"\pi",
     "theta": r"\theta",
     "dydx": r"\frac{\mathrm{d} y}{\mathrm{d} x}",
     "dzdx": r"\frac{\partial z}{\partial x}",

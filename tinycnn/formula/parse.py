@@ -19,7 +19,7 @@ from tinycnn.formula.notation import INDEX_SIZES, REST
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax")
 BINDERS = {"lim": 1, "integral": 3}  # what runs over a variable, not over indices; how many stand in its brackets
-FUNCTIONS = ("exp", "log", "sqrt", "floor", "max", "min", "tanh")
+FUNCTIONS = ("exp", "log", "sqrt", "floor", "max", "min", "tanh", "sin", "cos")
 FUNCTION = ("function",)  # where a symbol's shape would stand: the caller gives a Python function
 _ALLOWED = (
     ast.BinOp, ast.UnaryOp, ast.USub, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow,

@@ -228,6 +228,8 @@ _SLOPES: dict[str, Callable[[ast.Call], Product]] = {
     "exp": lambda node: product(node),
     "log": lambda node: ONE / product(node.args[0]),
     "sqrt": lambda node: ONE / (_TWO * product(node)),
+    "sin": lambda node: product(ast.Call(ast.Name("cos"), node.args, [])),
+    "cos": lambda node: product(ast.UnaryOp(ast.USub(), ast.Call(ast.Name("sin"), node.args, []))),
     "tanh": lambda node: product(ast.BinOp(ast.Constant(1), ast.Sub(), ast.BinOp(node, ast.Pow(), ast.Constant(2)))),
 }
 _WHY_NOT = {"floor": "a floor changes in steps, and has no derivative"}

@@ -23,7 +23,8 @@ _LATEX_REDUCTION = {
     "sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min",
     "mean": r"\mathrm{mean}", "argmax": r"\arg\max",
 }  # fmt: skip
-_LATEX_FUNCTION = {"exp": r"\exp", "log": r"\log", "max": r"\max", "min": r"\min", "tanh": r"\tanh"}
+_LATEX_FUNCTION = {"exp": r"\exp", "log": r"\log", "max": r"\max", "min": r"\min", "tanh": r"\tanh",
+                   "sin": r"\sin", "cos": r"\cos"}  # fmt: skip
 
 
 def text_statement(statement: Statement) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.compiling import Worker, unpack
 from tinycnn.kernels.threads import covered, plain, threads_for
 from tinycnn.ops.checks import Array, floating, number, upstream
@@ -20,7 +21,7 @@ def relu_forward(x: Array) -> tuple[Array, tuple]:
     if not covered(x):
         return ops.relu_forward(x)
     x = plain(x)
-    y, off = np.empty_like(x), np.empty(x.shape, np.bool_)
+    y, off = empty_like(x), empty(x.shape, np.bool_)
     with threads_for(x.size) as threads:
         _relu(threads, x.dtype, y, off, x, x.size)
     return y, (off,)
@@ -32,7 +33,7 @@ def relu_backward(dy: Array, cache: tuple) -> Array:
     dy = upstream(dy, off.shape)
     if not covered(dy):
         return ops.relu_backward(dy, cache)
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     dy = plain(dy)
     with threads_for(dy.size) as threads:
         _cut(threads, dy.dtype, dx, dy, off, dy.size)
@@ -49,7 +50,7 @@ def leaky_relu_forward(x: Array, negative_slope: float = 0.01) -> tuple[Array, t
     if not covered(x):
         return ops.leaky_relu_forward(x, slope)
     x = plain(x)
-    y, positive = np.empty_like(x), np.empty(x.shape, np.bool_)
+    y, positive = empty_like(x), empty(x.shape, np.bool_)
     with threads_for(x.size) as threads:
         _leaky(threads, x.dtype, y, positive, x, np.full(1, slope, x.dtype), x.size)
     return y, (positive, slope)
@@ -61,7 +62,7 @@ def leaky_relu_backward(dy: Array, cache: tuple) -> Array:
     dy = upstream(dy, positive.shape)
     if not covered(dy):
         return ops.leaky_relu_backward(dy, cache)
-    dx = np.empty(dy.shape, dy.dtype)
+    dx = empty(dy.shape, dy.dtype)
     dy = plain(dy)
     with threads_for(dy.size) as threads:
         _slope(threads, dy.dtype, dx, dy, positive, np.full(1, slope, dy.dtype), dy.size)

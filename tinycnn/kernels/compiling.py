@@ -11,23 +11,19 @@ Numba's, it would be compiled three times over.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import cfunc, njit, prange, types
 from numba.core import cgutils
-from numba.core.caching import FunctionCache, NullCache
-from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
+
+from tinycnn.kernels.code_kept import CFunc, keep_code
 
 OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
 WHOLE = ir.IntType(64)
@@ -39,61 +35,20 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     if function is None:
         return lambda function: kernel(function, **options)
     compiled = njit(**({"nogil": True} | OPTIONS | options))(function)
-    compiled._cache = kept_code(function)
+    keep_code(compiled, function)
     return compiled
 
 
 def native(function: Callable[..., Any], signature: Any) -> Any:
     """A function as machine code for arguments of these types; its `address` is where other kernels can call it."""
     result, arguments = signature.return_type, signature.args
-    compiled: Any = CFunc(function, (arguments, result), {}, OPTIONS | {"nopython": True})
-    compiled._cache = kept_code(function)
+    try:
+        compiled: Any = CFunc(function, (arguments, result), {}, OPTIONS | {"nopython": True})
+    except TypeError:  # another Numba: its own way, which knows nothing of our cache
+        return cfunc(signature, **OPTIONS)(function)
+    keep_code(compiled, function)
     compiled.compile()
     return compiled
-
-
-class KeptCode(FunctionCache):
-    """Compiled code on disk, renewed when any file of this package changes: a function holds the code of others.
-
-    What cannot be written or read is compiled anew.
-    """
-
-    def __init__(self, function: Callable[..., Any]):
-        super().__init__(function)
-        self._cache_file._source_stamp = (self._cache_file._source_stamp, sources())
-
-    def load_overload(self, *about: Any) -> Any:
-        """The code for these types, or None."""
-        try:
-            return super().load_overload(*about)
-        except Exception:  # a torn file may fail in any way
-            return None
-
-    def save_overload(self, *about: Any) -> None:
-        """Keep the code for these types, if the disk lets us; a torn list of what is kept is begun anew."""
-        with suppress(OSError):
-            try:
-                super().save_overload(*about)
-            except (EOFError, ValueError, UnpicklingError):
-                self._cache_file.flush()
-                super().save_overload(*about)
-
-
-def kept_code(function: Callable[..., Any]) -> Any:
-    """The code kept on disk for a function, or none if no folder can be written to."""
-    try:
-        return KeptCode(function)
-    except RuntimeError:
-        return NullCache()
-
-
-@cache
-def sources() -> str:
-    """A fingerprint of the files of this package."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 class Worker:
@@ -110,7 +65,8 @@ class Worker:
     def __call__(self, threads: int, dtype: Any, *given: Any) -> None:
         """Share the work out and wait until it is done."""
         packed = np.array([part for one in given for part in _parts(one)], np.int64)
-        _run(self._native(dtype).address, _address(packed), threads)
+        run = _run_alone if threads == 1 else _run
+        run(self._native(dtype).address, _address(packed), threads)
 
 
 def _parts(one: Any) -> Any:
@@ -132,12 +88,12 @@ def record(letter: str, kind: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def unpack(typingctx, given, kinds):
-    """What a worker was given, one letter each: x an array of its numbers, i, j and b of int64, int32 and bool.
+    """What a worker was given, one letter each: x an array of its numbers, i, j, u, b of int64, int32, uint8, bool.
 
     n is a whole number, and other letters are the tuples that `record` names. An array comes as one line, and its
     length is forgotten: nobody but the kernel itself knows where it ends.
     """
-    of = {"x": given.dtype, "i": types.int64, "j": types.int32, "b": types.boolean}
+    of = {"x": given.dtype, "i": types.int64, "j": types.int32, "u": types.uint8, "b": types.boolean}
     members = []
     for letter in kinds.literal_value:
         if letter in of:
@@ -165,6 +121,17 @@ def unpack(typingctx, given, kinds):
     return types.Tuple(members)(given, kinds), write
 
 
+@intrinsic
+def behind(typingctx, given, places):
+    """What a worker was given, without the first whole numbers of it; an array counts as one."""
+
+    def write(context, builder, signature, arguments):
+        numbers = builder.bitcast(arguments[0], WHOLE.as_pointer())
+        return builder.bitcast(builder.gep(numbers, [arguments[1]]), arguments[0].type)
+
+    return given(given, types.int64), write
+
+
 def _array_at(context: Any, builder: Any, kind: Any, address: Any) -> Any:
     array = context.make_array(kind)(context, builder)
     number = context.get_data_type(kind.dtype)
@@ -188,6 +155,11 @@ def _call(typingctx, address, t, workers, given):
 
     i = types.intp
     return types.void(i, i, i, i), write
+
+
+@kernel
+def _run_alone(address, given, workers):
+    _call(address, 0, workers, given)
 
 
 @kernel(parallel=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tinycnn.kernels.compiling import kernel
 from tinycnn.kernels.rows import clear_row, copy_every, copy_row, row_sum
+from tinycnn.kernels.shuffled_rows import alternate_row, turn_rows
 from tinycnn.kernels.tile import call_dots, call_product
 
 DX, DW = 1, 2  # which gradients are wanted
@@ -33,6 +34,7 @@ def lay_out(to, x, n, u, s):
                         _copy_columns(to, begin + first, x, source, s.sh, last - first)
                         clear_row(to, begin + last, s.pitch - last)
                     begin += s.pitch
+                clear_row(to, begin, s.border)
 
 
 @kernel(inline="always")
@@ -45,41 +47,59 @@ def _copy_columns(to, at, x, start, step, n):
 
 
 @kernel(inline="always")
-def forward_block(tiles, y, x, w, bias, taps, own, s, n, block):
+def forward_block(tiles, y, x, w, bias, offsets, o, own, s, n, block):
     """y of one block; `own` is this worker's working space."""
-    u, rows = block * s.R, min(s.R, s.OH - block * s.R)
-    CG, FG, K = s.C // s.groups, s.F // s.groups, s.C // s.groups * s.KH * s.KW
-    source, x0, used = x, n * s.C * s.plane + u * s.W, 0
-    if s.copied:
-        lay_out(own, x, n, u, s)
-        source, x0, used = own, 0, s.C * s.sv * s.sh * s.plane
-    size, channels = s.OH * s.OW, CG * s.sv * s.sh * s.plane
+    u, rows, size = block * s.R, min(s.R, s.OH - block * s.R), s.OH * s.OW
     y0 = n * s.F * size + u * s.OW
     if s.right == 0 and s.pitch == s.OW:  # no window wraps around
-        for g in range(s.groups):
-            call_product(tiles, y, y0 + g * FG * size, size, w, g * FG * K, K, 1, source, x0 + g * channels, taps, 0, K,
-                    FG, rows * s.OW, bias, g * FG)  # fmt: skip
+        windows_of_block(tiles, y, y0, size, x, w, bias, offsets, o, own, s, n, block)
         return
-    line = s.R * s.pitch
-    columns = (rows - 1) * s.pitch + s.OW
-    for g in range(s.groups):
-        call_product(tiles, own, used + g * FG * line, line, w, g * FG * K, K, 1, source, x0 + g * channels, taps, 0, K,
-                FG, columns, bias, g * FG)  # fmt: skip
+    at, line = space_of_image(s), s.R * s.pitch
+    windows_of_block(tiles, own, at, line, x, w, bias, offsets, o, own, s, n, block)
     for f in range(s.F):
         for r in range(rows):
-            copy_row(y, y0 + f * size + r * s.OW, own, used + f * line + r * s.pitch, s.OW)
+            copy_row(y, y0 + f * size + r * s.OW, own, at + f * line + r * s.pitch, s.OW)
+
+
+@kernel(inline="always")
+def space_of_image(s):
+    """How much working space the laid-out image takes, at its beginning."""
+    return s.C * s.sv * s.sh * s.plane if s.copied else 0
+
+
+@kernel(inline="always")
+def windows_of_block(tiles, out, at, line, x, w, bias, offsets, o, own, s, n, block):
+    """out[at + f·line + r·pitch + v] = the window of row r and column v of a block, filter f."""
+    u, rows = block * s.R, min(s.R, s.OH - block * s.R)
+    CG, FG, K = s.C // s.groups, s.F // s.groups, s.C // s.groups * s.KH * s.KW
+    source, x0 = image_of_block(x, own, s, n, u)
+    channels = CG * s.sv * s.sh * s.plane
+    for g in range(s.groups):
+        call_product(tiles, out, at + g * FG * line, line, w, g * FG * K, offsets[o.lines :], 1,
+                source, x0 + g * channels, offsets[o.taps :], 0, K, FG, (rows - 1) * s.pitch + s.OW,
+                bias, g * FG, 0)  # fmt: skip
+
+
+@kernel(inline="always")
+def image_of_block(x, own, s, n, u):
+    """Where the windows from row u on are read: where image n lies, or laid out in working space."""
+    if s.copied:
+        lay_out(own, x, n, u, s)
+        return own, 0
+    return x, n * s.C * s.plane + u * s.W
 
 
 @kernel
-def lay_out_dy(to, at, dy, n, u, rows, pitch, s):
+def lay_out_dy(to, dy, s, n, block):
     """Copy dy of a block with zeros where no window is, as the taps of dx will read it.
 
     Windows that wrapped around have a gradient of 0; those zeros also are the border at the left of the next row.
     Above are the rows that the block's first pixels need, `down` of them.
     """
+    u, pitch, at = block * s.R, s.pitch, space_of_image(s)
     for f in range(s.F):
         clear_row(to, at + f * s.dplane, s.right)
-        for r in range(s.down + rows):
+        for r in range(s.down + max(min(s.R, s.OH - u), rows_of_dx(s, block))):
             begin, row = at + f * s.dplane + s.right + r * pitch, u - s.down + r
             if row < 0 or row >= s.OH:
                 clear_row(to, begin, pitch)
@@ -89,62 +109,109 @@ def lay_out_dy(to, at, dy, n, u, rows, pitch, s):
 
 
 @kernel(inline="always")
-def backward_block(tiles, wanted, dx, dw, dw0, db, db0, dy, x, turned, taps, taps_dx, phases, zeros, own, s, n, block):
-    """Add one block to dw and db, and write its rows of dx; `turned` are the filters as (group, c, taps of dx).
-
-    Only what is `wanted`, DX or DW or their sum; dw and db come together.
-    """
-    u, rows = block * s.R, min(s.R, s.OH - block * s.R)
-    CG, FG, K = s.C // s.groups, s.F // s.groups, s.C // s.groups * s.KH * s.KW
-    used = s.C * s.sv * s.sh * s.plane if s.copied else 0
-    rows_dx = min(rows, s.rows - u) if block < s.blocks - 1 else s.rows - u
-    pitch = s.OW + s.right
-    lay_out_dy(own, used, dy, n, u, max(rows, rows_dx), pitch, s)
-    first = used + s.right + s.down * pitch  # dy of the block's first window
-    if wanted & DW:
-        source, x0 = x, n * s.C * s.plane + u * s.W
-        if s.copied:
-            lay_out(own, x, n, u, s)
-            source, x0 = own, 0
-        length = (rows - 1) * pitch + s.OW
-        for g in range(s.groups):
-            call_dots(tiles, dw, dw0 + g * FG * K, K, own, first + g * FG * s.dplane, s.dplane,
-                      source, x0 + g * CG * s.sv * s.sh * s.plane, taps, 0, length, FG, K)  # fmt: skip
-        for f in range(s.F):
-            db[db0 + f] += row_sum(dy, ((n * s.F + f) * s.OH + u) * s.OW, rows * s.OW)
-    if wanted & DX:
-        to = used + s.F * s.dplane
-        for a in range(s.sv):
-            for b in range(s.sh):
-                _dx_of_phase(tiles, dx, a, b, turned, taps_dx, phases, zeros, own, first, to, s, n, u, rows_dx)
+def rows_of_dx(s, block):
+    """How many rows of dx a block writes, counted in phases; the last one those below the last window as well."""
+    return min(s.R, s.rows - block * s.R) if block < s.blocks - 1 else s.rows - block * s.R
 
 
 @kernel(inline="always")
-def _dx_of_phase(tiles, dx, a, b, turned, taps_dx, phases, zeros, own, first, to, s, n, u, rows_dx):
-    """dx at rows a, a + sv, … and columns b, b + sh, … of the image with its border, as far as it is the image."""
+def backward_block(tiles, wanted, dx, dw, dw0, db, db0, x, turned, bias, offsets, o, own, s, n, block):
+    """Add one block to dw and db, and write its rows of dx; `turned` are the filters as (group, c, taps of dx).
+
+    Only what is `wanted`, DX or DW or their sum; dw and db come together. The block's dy is laid out already; `bias` is
+    what dx begins with, one number a channel (and as many more as there are weights in a filter).
+    """
+    u, rows = block * s.R, min(s.R, s.OH - block * s.R)
+    at = space_of_image(s)
+    first, to = at + s.right + s.down * s.pitch, at + s.F * s.dplane  # dy of the block's first window; what is free
+    if wanted & DW:
+        _dw_of_block(tiles, dw, dw0, x, bias, offsets, o, own, first, to, s, n, u, rows)
+        for f in range(s.F):
+            db[db0 + f] += row_sum(own, first + f * s.dplane, (rows - 1) * s.pitch + s.OW)
+    if wanted & DX:
+        for a in range(s.sv):
+            _dx_of_rows(tiles, dx, a, turned, bias, offsets, o, own, first, to, s, n, u, rows_of_dx(s, block))
+
+
+@kernel(inline="always")
+def _dw_of_block(tiles, dw, dw0, x, bias, offsets, o, own, first, to, s, n, u, rows):
+    """dw as (group, tap, f): products of x with dy turned on its side, all filters of a window next to each other.
+
+    With too few filters to fill a vector, dw as (group, f, tap): sums along the rows of both.
+    """
+    CG, FG, K = s.C // s.groups, s.F // s.groups, s.C // s.groups * s.KH * s.KW
+    source, x0 = image_of_block(x, own, s, n, u)
+    taps, windows = offsets[o.taps :], (rows - 1) * s.pitch + s.OW  # those that wrapped around have a dy of 0
+    for g in range(s.groups):
+        here, channels, dy = dw0 + g * FG * K, x0 + g * CG * s.sv * s.sh * s.plane, first + g * FG * s.dplane
+        if s.strip == 0:
+            call_dots(tiles, dw, here, K, own, dy, s.dplane, source, channels, taps, 0, windows,
+                      FG, K)  # fmt: skip
+            continue
+        _turn_dy(own, to, dy, s, FG, windows)
+        for strip in range(s.strips):
+            f = strip * s.strip
+            call_product(tiles, dw, here + f, FG, source, channels, taps, 1, own, to + f * windows,
+                    offsets[o.turned :], 0, windows, K, min(s.strip, FG - f), bias, 0, 1)  # fmt: skip
+
+
+@kernel
+def _turn_dy(own, to, dy, s, FG, windows):
+    """Strip after strip, window after window: dy of the strip's filters side by side."""
+    for strip in range(0, FG, s.strip):
+        for f in range(strip, min(strip + s.strip, FG), s.lanes):
+            turn_rows(own, to + strip * windows + f - strip, s.strip, own, dy + f * s.dplane, s.dplane, FG - f, windows)
+
+
+@kernel(inline="always")
+def _dx_of_rows(tiles, dx, a, turned, bias, offsets, o, own, first, to, s, n, u, rows_dx):
+    """dx at rows a, a + sv, … of the image with its border, as far as it is the image."""
     CG, FG, KF = s.C // s.groups, s.F // s.groups, s.F // s.groups * s.KH * s.KW
-    pitch = s.OW + s.right
     row, end = max(u, (s.top - a + s.sv - 1) // s.sv), min(u + rows_dx, (s.top + s.H - a + s.sv - 1) // s.sv)
-    col, stop = max((s.left - b + s.sh - 1) // s.sh, 0), (s.left + s.W - b + s.sh - 1) // s.sh
-    seen = min(stop, pitch)  # columns further right are in no window
-    k0, K = phases[a * s.sh + b], phases[a * s.sh + b + 1] - phases[a * s.sh + b]
-    some = K > 0 and seen > col
+    line = (end - row) * s.pitch
     if end <= row:
         return
-    line = (end - row) * pitch
-    if some:
-        for g in range(s.groups):
-            call_product(tiles, own, to + g * CG * line, line, turned, g * CG * KF + k0, KF, 1,
-                    own, first + (row - u) * pitch + col + g * FG * s.dplane, taps_dx, k0, K,
-                    CG, (end - row - 1) * pitch + seen - col, zeros, 0)  # fmt: skip
+    phases = offsets[o.phases :]
+    for b in range(s.sh):
+        col, seen, _ = _columns_of_phase(b, s)
+        k0, K = phases[a * s.sh + b], phases[a * s.sh + b + 1] - phases[a * s.sh + b]
+        if K > 0 and seen > col:
+            for g in range(s.groups):
+                call_product(tiles, own, to + (b * s.C + g * CG) * line, line, turned, g * CG * KF + k0,
+                        offsets[o.lines_dx :], 1,
+                        own, first + (row - u) * s.pitch + col + g * FG * s.dplane, offsets[o.taps_dx :], k0, K, CG,
+                        (end - row - 1) * s.pitch + seen - col, bias, g * CG, 0)  # fmt: skip
     for c in range(s.C):
         for r in range(row, end):
-            place = ((n * s.C + c) * s.H + r * s.sv + a - s.top) * s.W + b - s.left
-            begin = to + c * line + (r - row) * pitch - col
-            filled = seen if some else col
-            if s.sh == 1:
-                copy_row(dx, place + col, own, begin + col, filled - col)
-            else:
-                copy_every(dx, place + col * s.sh, s.sh, own, begin + col, 1, filled - col)
-            for q in range(filled, stop):
-                dx[place + q * s.sh] = 0
+            place = ((n * s.C + c) * s.H + r * s.sv + a - s.top) * s.W - s.left
+            _write_dx(dx, place, own, to + c * line + (r - row) * s.pitch, s.C * line, bias[c], phases, a, s)
+
+
+@kernel
+def _columns_of_phase(b, s):
+    """Columns b, b + sh, … of the image with its border: the first in the image, and the last in a window, and at all.
+
+    Columns further right are in no window.
+    """
+    stop = (s.left + s.W - b + s.sh - 1) // s.sh
+    return max((s.left - b + s.sh - 1) // s.sh, 0), min(stop, s.pitch), stop
+
+
+@kernel
+def _write_dx(dx, place, own, begin, phase, bias, phases, a, s):
+    """One row of dx from the rows of its phases; where no window looks, only the bias."""
+    if s.sh == 2 and s.left == 0 and s.W % 2 == 0 and s.pitch >= s.W // 2:
+        full = phases[2 * a + 1] > phases[2 * a] and phases[2 * a + 2] > phases[2 * a + 1]
+        if full:
+            alternate_row(dx, place, own, begin, begin + phase, s.W // 2)
+            return
+    for b in range(s.sh):
+        col, seen, stop = _columns_of_phase(b, s)
+        filled = seen if phases[a * s.sh + b + 1] > phases[a * s.sh + b] and seen > col else col
+        source = begin + b * phase
+        if s.sh == 1:
+            copy_row(dx, place + col, own, source, filled - col)
+        else:
+            copy_every(dx, place + col * s.sh + b, s.sh, own, source, 1, filled - col)
+        for q in range(filled, stop):
+            dx[place + q * s.sh + b] = bias

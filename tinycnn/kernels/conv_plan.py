@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.kernels.compiling import record
+from tinycnn.kernels.tile import VECTORS
+from tinycnn.kernels.vectors import REGISTERS
 from tinycnn.ops.window import Window, place_window
 
 Array = np.ndarray
@@ -48,19 +50,34 @@ class Sizes(NamedTuple):
     blocks: int
     rows: int  # rows of dx in all, counted in phases
     dplane: int  # from one filter to the next in the laid-out dy
+    border: int  # zeros behind the last row of a channel
+    lanes: int  # numbers in a vector
+    strip: int  # filters that a tile of dw takes side by side; 0 if there are too few to fill a vector
+    strips: int  # such strips in a group of filters
+
+
+class Offsets(NamedTuple):
+    """Where each table of offsets begins in the array that holds them all."""
+
+    taps: int  # (c, i, j): the tap of the first window, in the image
+    lines: int  # f: the first weight of a filter
+    turned: int  # where all filters' dy of a window lie side by side
+    taps_dx: int  # (f, i, j), sorted by phase: where a pixel finds the dy of a window that looks at it
+    lines_dx: int  # c: the first weight that looks at a channel
+    phases: int  # where each phase begins among the sorted ones
 
 
 record("S", Sizes)
+record("O", Offsets)
 
 
 class Plan(NamedTuple):
-    """Sizes; the offsets of all taps (c, i, j) in the image; and for dx, those of (f, i, j) in dy, phase by phase."""
+    """Sizes, tables of offsets, and how much working space is needed."""
 
     sizes: Sizes
-    taps: Array
+    offsets: Array
+    starts: Offsets
     order: Array | None  # which (f, i, j) stands where when they are sorted by phase; None without a stride
-    taps_dx: Array
-    phases: Array  # where each phase begins among the sorted ones
     space: int  # numbers of working space that forward needs
     space_backward: int
 
@@ -68,27 +85,71 @@ class Plan(NamedTuple):
 @lru_cache(maxsize=256)
 def plan_conv(
     image: tuple[int, int, int], w_shape: tuple[int, ...], stride: Any, padding: Any, dilation: Any, groups: int,
-    flip: bool, N: int, bytes_each: int,
+    flip: bool, N: int, bytes_each: int, pool: int = 0,
 ) -> Plan:  # fmt: skip
-    """Lay a convolution out; raises ShapeError if the kernel is larger than the padded image."""
+    """Lay a convolution out, with blocks that no window of a pool lies across.
+
+    Raises ShapeError if the kernel is larger than the padded image.
+    """
     C, H, W = image
     F, CG, KH, KW = w_shape
     g = place_window(H, W, (KH, KW), stride, padding, dilation)
     down, right = (KH - 1) * g.dv // g.sv, (KW - 1) * g.dh // g.sh
-    pitch = g.OW + right
-    copied = int(any((g.top, g.bottom, g.left, g.right)) or g.sv * g.sh > 1)
-    R, blocks = _rows_of_a_block(g, C * g.sv * g.sh * pitch, F * pitch, down, N, bytes_each)
-    plane = (R + down) * pitch if copied else H * W
+    pitch, border = _pitch(g, W, right)
+    copied = int(any((g.top, g.bottom, g.left, g.right)) or g.sv * g.sh > 1 or _collide(H * W * bytes_each, C))
+    R, blocks = _rows_of_a_block(g, C * g.sv * g.sh * pitch, F * pitch, down, N, bytes_each, pool or 1)
+    plane = _apart((R + down) * pitch + border, bytes_each) if copied else H * W
     rows = -(-(g.top + H) // g.sv)
     last = max(R, rows - (blocks - 1) * R)  # the last block of dx has the rows below the last window as well
-    dplane = (last + down) * pitch + right
-    sizes = Sizes(C, H, W, F, g.OH, g.OW, KH, KW, g.sv, g.sh, g.top, g.left, groups, copied,
-                  pitch if copied else W, plane, down, right, R, blocks, rows, dplane)  # fmt: skip
+    dplane = _apart((last + down) * pitch + right, bytes_each)
+    lanes = REGISTERS.width // bytes_each
+    strip, strips = _strips(F // groups, lanes)
+    sizes = Sizes(C, H, W, F, g.OH, g.OW, KH, KW, g.sv, g.sh, g.top, g.left, groups, copied, pitch, plane, down, right,
+                  R, blocks, rows, dplane, border, lanes, strip, strips)  # fmt: skip
     space = C * g.sv * g.sh * plane if copied else 0
-    return Plan(
-        sizes, _taps(g, CG, plane, sizes.pitch, flip), *_taps_dx(g, F // groups, dplane, pitch, flip),
-        space + F * R * pitch, space + F * dplane + C * last * pitch,
+    order, taps_dx, phases = _taps_dx(g, F // groups, dplane, pitch, flip)
+    tables = (
+        _taps(g, CG, plane, pitch, flip), np.arange(F // groups) * (CG * KH * KW), np.arange(R * pitch) * strip,
+        taps_dx, np.arange(CG) * len(taps_dx), phases,
     )  # fmt: skip
+    starts = Offsets(*np.cumsum([0, *(len(t) for t in tables[:-1])]).tolist())
+    turned = strips * strip * R * pitch + lanes * strip
+    return Plan(
+        sizes, np.concatenate(tables).astype(np.int64), starts, order,
+        space + F * R * pitch, space + F * dplane + max(g.sh * C * last * pitch, turned),
+    )  # fmt: skip
+
+
+def _pitch(g: Window, W: int, right: int) -> tuple[int, int]:
+    """From one row to the next, and how many zeros must follow the last row.
+
+    The border at the right of a row is the one at the left of the next. So a row takes its own pixels and the wider of
+    its two borders; what dy needs between its rows, zeros for the windows that look across the edge, is just as much.
+    """
+    if g.sh > 1:
+        return g.OW + right, 0
+    pitch = max(g.OW, W + max(g.left, g.right))
+    return pitch, max(g.OW + right - pitch, 0)
+
+
+def _collide(plane: int, C: int) -> bool:
+    """Whether channels lie so many bytes apart that a cache, which looks at the last bits, takes them for the same."""
+    return C > 4 and plane % 2048 == 0
+
+
+def _apart(numbers: int, bytes_each: int) -> int:
+    """At least so many numbers, and an odd number of cache lines (64 bytes): no two channels collide."""
+    lines = -(-numbers * bytes_each // 64) | 1
+    return lines * 64 // bytes_each
+
+
+def _strips(filters: int, lanes: int) -> tuple[int, int]:
+    """How many filters stand side by side in a tile of dw, and how many such strips there are."""
+    if filters < lanes:
+        return 0, 0
+    vectors = -(-filters // lanes)
+    strips = -(-vectors // VECTORS)
+    return -(-vectors // strips) * lanes, strips
 
 
 def _kernel_places(g: Window, channels: int, flip: bool) -> tuple[Array, Array, Array]:
@@ -112,11 +173,13 @@ def _taps_dx(g: Window, FG: int, dplane: int, pitch: int, flip: bool) -> tuple[A
     return (None if g.sv * g.sh == 1 else order), taps[order], begins
 
 
-def _rows_of_a_block(g: Window, row_in: int, row_out: int, down: int, N: int, bytes_each: int) -> tuple[int, int]:
+def _rows_of_a_block(
+    g: Window, row_in: int, row_out: int, down: int, N: int, bytes_each: int, pool: int
+) -> tuple[int, int]:
     """How many rows of windows make a block, and how many blocks an image has: as many rows as the cache holds."""
     most = max((CACHE // bytes_each - down * row_in) // (row_in + row_out), 256 // g.OW, down, 1)
     if N * -(-g.OH // most) < 4:  # few images: more blocks, so that there is work for all threads
         most = max(min(most, -(-g.OH // 4)), 1)
     blocks = -(-g.OH // most)
-    R = -(-g.OH // blocks)
+    R = -(-g.OH // (blocks * pool)) * pool
     return R, -(-g.OH // R)

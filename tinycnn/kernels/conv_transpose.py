@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.conv import convolve, gradients
 from tinycnn.kernels.conv_blocks import DW, DX
 from tinycnn.kernels.conv_plan import plan_conv
@@ -45,10 +46,8 @@ def conv_transpose2d_forward(
     if not np.isfinite(w).all():  # zeros stand where nothing is stamped, and 0·∞ is no 0
         y, cache = ops.conv_transpose2d_forward(*again)
         return y, (None, cache)
-    y = np.empty((len(x), plan.sizes.C, window.H, window.W), x.dtype)
-    gradients(x, y, w, plan, DX, y, w, x)
-    if b is not None:
-        y += b[:, None, None]
+    y = empty((len(x), plan.sizes.C, window.H, window.W), x.dtype)
+    gradients(x, y, w, plan, DX, y, w, x, b)
     return y, (again, plan)
 
 
@@ -62,8 +61,9 @@ def conv_transpose2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Ar
     dy = upstream(dy, (len(x), s.C, s.H, s.W))
     if dy.dtype == x.dtype:
         dy = plain(dy)
-        dw, unused = np.empty_like(w), np.empty(s.F, x.dtype)
+        dw, unused = empty_like(w), np.empty(s.F, x.dtype)
         gradients(x, dy, w, plan, DW, dy, dw, unused)
         if np.isfinite(dw).all():
-            return convolve(dy, w, None, plan), dw, None if b is None else dy.sum(axis=(0, 2, 3))
+            dx = convolve(dy, w, None, plan, empty_like(x))
+            return dx, dw, None if b is None else dy.sum(axis=(0, 2, 3))
     return ops.conv_transpose2d_backward(dy, ops.conv_transpose2d_forward(*again)[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.compiling import Worker, unpack
 from tinycnn.kernels.rows import copy_row
 from tinycnn.kernels.threads import covered, plain, space, threads_for
@@ -33,7 +34,7 @@ def linear_forward(x: Array, w: Array, b: Array | None) -> tuple[Array, tuple]:
         return ops.linear_forward(x, w, b)
     x, w = plain(x), plain(w)
     (N, C), F = x.shape, len(w)
-    y = np.empty((N, F), x.dtype)
+    y = empty((N, F), x.dtype)
     y[...] = 0 if b is None else b
     with threads_for(N * F * C) as threads:
         _forward(threads, x.dtype, tiles_for(x.dtype), y, x, w, np.arange(F) * C, N, F, C)
@@ -48,13 +49,14 @@ def linear_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
         return ops.linear_backward(dy, cache)
     dy = plain(dy)
     (N, C), F = x.shape, len(w)
-    dx, dw = np.empty_like(x), np.empty_like(w)
+    dx, dw = empty_like(x), empty_like(w)
     with threads_for(2 * N * F * C) as threads:
         width = max(min(PANEL, NEAR // F // 16 * 16, -(-C // threads)), 16)
         own = space(x.dtype, threads * F * width)
         _backward(
             threads, x.dtype, tiles_for(x.dtype), dx, dw, dy, x, w, np.arange(N) * C,
-            np.arange(F) * (C if F * C <= NEAR else width), np.zeros(max(N, F), x.dtype), own, N, F, C, width,
+            np.arange(F) * (C if F * C <= NEAR else width), np.arange(N) * F, np.arange(F),
+            np.zeros(max(N, F), x.dtype), own, N, F, C, width,
         )  # fmt: skip
     return dx, dw, dy.sum(axis=0) if has_bias else None
 
@@ -70,15 +72,18 @@ def _forward(t, workers, given):
 
 @Worker
 def _backward(t, workers, given):
-    tiles, dx, dw, dy, x, w, lines_x, lines_w, zeros, own, N, F, C, width = unpack(given, "Txxxxxiixxnnnn")
+    tiles, dx, dw, dy, x, w, lines_x, lines_w, lines_dy, steps, zeros, own, N, F, C, width = unpack(
+        given, "Txxxxxiiiixxnnnn"
+    )
     panels, mine = (C + width - 1) // width, own[t * F * width :]
     for panel in range(t * panels // workers, (t + 1) * panels // workers):
         begin = panel * width
         columns = min(width, C - begin)
-        call_product(tiles, dw, begin, C, dy, 0, 1, F, x, begin, lines_x, 0, N, F, columns, zeros, 0)
+        call_product(tiles, dw, begin, C, dy, 0, steps, F, x, begin, lines_x, 0, N, F, columns, zeros, 0, 0)
         source, first = w, begin
         if F * C > NEAR:  # rows of w lie far apart: fetch the panel once, in long pieces
             for f in range(F):
                 copy_row(mine, f * width, w, f * C + begin, columns)
             source, first = mine, 0
-        call_product(tiles, dx, begin, C, dy, 0, F, 1, source, first, lines_w, 0, F, N, columns, zeros, 0)
+        call_product(tiles, dx, begin, C, dy, 0, lines_dy, 1, source, first, lines_w, 0, F, N, columns,
+                zeros, 0, 0)  # fmt: skip

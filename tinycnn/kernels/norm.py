@@ -1,124 +1,196 @@
-"""Batch norm, compiled: a channel's sums in two passes over it, its results in a third, nothing between them kept."""
+"""Batch norm, compiled: x is read twice in all, once for a channel's sums and once to write y; so is dy in backward.
+
+Nothing but x itself and four numbers a channel is kept: x̂ is made anew in backward, for a product costs less than a
+trip to memory.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.compiling import Worker, kernel, unpack
-from tinycnn.kernels.rows import row_sum
+from tinycnn.kernels.rows import plus, row_sum
 from tinycnn.kernels.threads import covered, plain, threads_for
 from tinycnn.ops.checks import Array, floating, number, upstream
 from tinycnn.ops.norm import BatchNormCache
 
-IN_ANY_ORDER = {"contract", "reassoc"}  # the compiler chooses one order, and a vector of sums, once and for all
+STRETCH = 2048  # numbers that are read twice in a row, and fit into the cache nearest to the core
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What backward needs, and the statistics of the batch for `running_update` (None in evaluation)."""
+
+    x: Array
+    centre: Array  # (C, 2): the mean, and what rounding left in it
+    scales: Array  # (C, 2): rstd and gamma
+    mean: Array | None
+    var: Array | None
+
+    def as_ops(self) -> BatchNormCache:
+        """The same as `ops` keeps it."""
+        wide = (2, -1, *(1,) * (self.x.ndim - 2))
+        (mean, left), (rstd, gamma) = (pair.T.reshape(wide) for pair in (self.centre, self.scales))
+        return BatchNormCache(((self.x - mean) - left) * rstd, rstd, gamma, self.mean, self.var)
 
 
 def batch_norm_forward(
     x: Array, gamma: Array, beta: Array, mean: Array | None = None, var: Array | None = None, eps: float = 1e-5
-) -> tuple[Array, BatchNormCache]:
-    """Normalise each channel over the batch and the pixels: `ops.batch_norm_forward`, compiled for training.
+) -> tuple[Array, Any]:
+    """Normalise each channel over the batch and the pixels: `ops.batch_norm_forward`, compiled.
 
     >>> batch_norm_forward(np.array([[1.0], [3.0]]), np.array([2.0]), np.array([5.0]), eps=1e-12)[0]
     array([[3.],
            [7.]])
     """
     x, gamma, beta = floating(x, "x"), floating(gamma, "gamma"), floating(beta, "beta")
-    fits = x.ndim >= 2 and gamma.shape == beta.shape == x.shape[1:2]
-    if mean is not None or var is not None or not fits or not covered(x, gamma, beta) or x.size == x.shape[1]:
+    fits = x.ndim >= 2 and gamma.shape == beta.shape == x.shape[1:2] and covered(x, gamma, beta)
+    if not fits or not _statistics_fit(x, mean, var):
         return ops.batch_norm_forward(x, gamma, beta, mean, var, eps)
     eps, x = number(eps, "eps", above=0), plain(x)
     N, C = x.shape[:2]
-    P = x.size // (N * C)
-    y, xhat = np.empty_like(x), np.empty_like(x)
-    means, variances, rstd = (np.empty(C, x.dtype) for _ in range(3))
+    P, train = x.size // (N * C), mean is None
+    y, centre, scales, variances = empty_like(x), *(np.zeros((C, k), x.dtype) for k in (2, 2, 1))
+    scales[:, 1] = gamma
+    if not train:
+        centre[:, 0], variances[:, 0] = mean, var
     with threads_for(8 * x.size) as threads:
-        _normalise(threads, x.dtype, y, xhat, means, variances, rstd, x, plain(gamma), plain(beta),
-                   np.full(1, eps, x.dtype), N, C, P)  # fmt: skip
-    wide = (-1, *(1,) * (x.ndim - 2))
+        _normalise(threads, x.dtype, y, centre, scales, variances, x, plain(beta), np.full(1, eps, x.dtype),
+                   N, C, P, int(train))  # fmt: skip
+    if not train:
+        return y, Channels(x, centre, scales, None, None)
     M = N * P
-    return y, BatchNormCache(xhat, rstd.reshape(wide), gamma.reshape(wide), means, variances * (M / (M - 1)))
+    return y, Channels(x, centre, scales, centre.sum(axis=1), variances[:, 0] * (M / (M - 1)))
 
 
 def batch_norm_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array, Array]:
-    """Take out of dy its mean and its part along x̂: `ops.batch_norm_backward`, compiled for training."""
-    xhat, rstd, gamma, mean, _ = cache
-    dy = upstream(dy, xhat.shape)
-    if mean is None or not covered(dy, xhat, rstd, gamma):
+    """Take out of dy its mean and its part along x̂: `ops.batch_norm_backward`, compiled."""
+    kept: Any = cache
+    if not isinstance(kept, Channels):
         return ops.batch_norm_backward(dy, cache)
-    dy, xhat = plain(dy), plain(xhat)
-    N, C = dy.shape[:2]
-    dx, dgamma, dbeta = np.empty_like(dy), np.empty(C, dy.dtype), np.empty(C, dy.dtype)
+    x = kept.x
+    dy = upstream(dy, x.shape)
+    if not covered(dy, x):
+        return ops.batch_norm_backward(dy, kept.as_ops())
+    dy, (N, C) = plain(dy), dy.shape[:2]
+    dx, dgamma, dbeta = empty_like(dy), empty(C, dy.dtype), empty(C, dy.dtype)
     with threads_for(8 * dy.size) as threads:
-        _gradients(threads, dy.dtype, dx, dgamma, dbeta, dy, xhat, plain(gamma * rstd), N, C, dy.size // (N * C))
+        _gradients(threads, dy.dtype, dx, dgamma, dbeta, dy, x, kept.centre, kept.scales, N, C, dy.size // (N * C),
+                   int(kept.mean is not None))  # fmt: skip
     return dx, dgamma, dbeta
 
 
-@kernel(fastmath=IN_ANY_ORDER)
-def _about(x, start, n, mean):
-    """Σ(x − mean) and Σ(x − mean)² of one row."""
+def _statistics_fit(x: Array, mean: Any, var: Any) -> bool:
+    """Whether the kernel can take these statistics, or make its own."""
+    if mean is None and var is None:
+        return x.size > x.shape[1]
+    given = all(isinstance(a, np.ndarray) and a.dtype == x.dtype and a.shape == x.shape[1:2] for a in (mean, var))
+    return given and not (var < 0).any()
+
+
+@kernel
+def _about(x, mean):
+    """Σ(x − mean) and Σ(x − mean)²."""
     first, second = x.dtype.type(0), x.dtype.type(0)
-    for k in range(start, start + n):
+    for k in range(len(x)):
         d = x[k] - mean
-        first += d
-        second += d * d
+        first, second = plus(first, d), plus(second, d * d)
     return first, second
 
 
-@kernel(fastmath=IN_ANY_ORDER)
-def _inner(a, b, start, n):
-    total = a.dtype.type(0)
-    for k in range(start, start + n):
-        total += a[k] * b[k]
-    return total
+@kernel
+def moments(x, start, n, step, rows):
+    """The mean, what rounding left in it, and Σ(x − mean)², of `rows` rows of n numbers, each `step` behind the last.
+
+    Each stretch has its own mean, near which its sums lose nothing to rounding, and is joined to those before it; so
+    all is read from memory once.
+    """
+    nothing = x.dtype.type(0)
+    count, mean, left, squares = nothing, nothing, nothing, nothing
+    for row in range(rows):
+        for begin in range(0, n, STRETCH):
+            size = min(STRETCH, n - begin)
+            at, many = start + row * step + begin, x.dtype.type(size)
+            near = row_sum(x, at, size) / many
+            first, second = _about(x[at : at + size], near)
+            first /= many
+            second -= many * first * first
+            if count == nothing:
+                mean, left = near, first
+            apart = (near - mean) + (first - left)
+            share = apart * (many / (count + many))
+            squares += second + apart * share * count
+            count += many
+            before = mean
+            mean += left + share
+            left = (left + share) - (mean - before)
+    return mean, left, squares
 
 
 @kernel
-def _scale(y, xhat, x, mean, left, rstd, gamma, beta):
+def _scale(y, x, mean, left, rstd, gamma, beta):
     for k in range(len(x)):
-        value = ((x[k] - mean) - left) * rstd
-        xhat[k] = value
-        y[k] = gamma * value + beta
-
-
-@kernel
-def _take_out(dx, dy, xhat, level, along, scale):
-    for k in range(len(dx)):
-        dx[k] = scale * (dy[k] - level - xhat[k] * along)
+        y[k] = gamma * (((x[k] - mean) - left) * rstd) + beta
 
 
 @Worker
 def _normalise(t, workers, given):
-    y, xhat, means, variances, rstd, x, gamma, beta, eps, N, C, P = unpack(given, "xxxxxxxxxnnn")
+    y, centre, scales, variances, x, beta, eps, N, C, P, train = unpack(given, "xxxxxxxnnnn")
     for c in range(t * C // workers, (t + 1) * C // workers):
-        total = x.dtype.type(0)
-        for n in range(N):
-            total += row_sum(x, (n * C + c) * P, P)
-        mean = total / (N * P)
-        left, squares = x.dtype.type(0), x.dtype.type(0)
-        for n in range(N):
-            first, second = _about(x, (n * C + c) * P, P, mean)
-            left += first
-            squares += second
-        left /= N * P  # what rounding left in the mean would, for a large mean, pass for a signal
-        means[c], variances[c] = mean + left, squares / (N * P) - left * left
-        rstd[c] = 1 / np.sqrt(variances[c] + eps[0])
+        if train:
+            centre[2 * c], centre[2 * c + 1], squares = moments(x, c * P, P, C * P, N)
+            variances[c] = squares / x.dtype.type(N * P)
+        mean, left, gamma = centre[2 * c], centre[2 * c + 1], scales[2 * c + 1]
+        rstd = 1 / np.sqrt(variances[c] + eps[0])
+        scales[2 * c] = rstd
         for n in range(N):
             row = slice((n * C + c) * P, (n * C + c + 1) * P)
-            _scale(y[row], xhat[row], x[row], mean, left, rstd[c], gamma[c], beta[c])
+            _scale(y[row], x[row], mean, left, rstd, gamma, beta[c])
+
+
+@kernel
+def _sums(dy, x, mean, left):
+    """Σdy and Σdy·(x − mean)."""
+    level, along = x.dtype.type(0), x.dtype.type(0)
+    for k in range(len(x)):
+        level, along = plus(level, dy[k]), plus(along, dy[k] * ((x[k] - mean) - left))
+    return level, along
+
+
+@kernel
+def _take_out(dx, dy, x, mean, left, level, slope, scale):
+    for k in range(len(dx)):
+        dx[k] = scale * ((dy[k] - level) - ((x[k] - mean) - left) * slope)
+
+
+@kernel
+def _times(dx, dy, scale):
+    for k in range(len(dx)):
+        dx[k] = scale * dy[k]
 
 
 @Worker
 def _gradients(t, workers, given):
-    dx, dgamma, dbeta, dy, xhat, scale, N, C, P = unpack(given, "xxxxxxnnn")
+    dx, dgamma, dbeta, dy, x, centre, scales, N, C, P, train = unpack(given, "xxxxxxxnnnn")
     for c in range(t * C // workers, (t + 1) * C // workers):
-        level, along = dy.dtype.type(0), dy.dtype.type(0)
-        for n in range(N):
-            level += row_sum(dy, (n * C + c) * P, P)
-            along += _inner(dy, xhat, (n * C + c) * P, P)
-        dbeta[c], dgamma[c] = level, along
-        level /= N * P
-        along /= N * P
+        mean, left, rstd, gamma = centre[2 * c], centre[2 * c + 1], scales[2 * c], scales[2 * c + 1]
+        level, along = x.dtype.type(0), x.dtype.type(0)
         for n in range(N):
             row = slice((n * C + c) * P, (n * C + c + 1) * P)
-            _take_out(dx[row], dy[row], xhat[row], level, along, scale[c])
+            first, second = _sums(dy[row], x[row], mean, left)
+            level += first
+            along += second
+        dbeta[c], dgamma[c] = level, along * rstd
+        many = x.dtype.type(N * P)
+        level, slope = level / many, along / many * rstd * rstd
+        for n in range(N):
+            row = slice((n * C + c) * P, (n * C + c + 1) * P)
+            if train:
+                _take_out(dx[row], dy[row], x[row], mean, left, level, slope, gamma * rstd)
+            else:
+                _times(dx[row], dy[row], gamma * rstd)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn import ops
+from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, kernel, record, unpack
 from tinycnn.kernels.pool_rows import choose_of_four, route_of_four
 from tinycnn.kernels.threads import covered, plain, threads_for
@@ -52,8 +53,8 @@ def _choose(
         return by_ops(x, kernel_size, stride, padding, dilation, ceil_mode)
     x = plain(x)
     N, C, _, _ = x.shape
-    y = np.empty((N, C, window.OH, window.OW), x.dtype)
-    winner = np.empty(y.shape, np.int32)
+    y = empty((N, C, window.OH, window.OW), x.dtype)
+    winner = empty(y.shape, np.int32)
     with threads_for(8 * x.size) as threads:
         _choose_all(threads, x.dtype, y, winner, x, np.full(1, sign, x.dtype), N * C, _places(window))
     return y, (winner, window, x.shape)
@@ -65,7 +66,7 @@ def max_pool2d_backward(dy: Array, cache: tuple) -> Array:
     dy = upstream(dy, winner.shape)
     if not covered(dy) or winner.dtype != np.int32:
         return ops.max_pool2d_backward(dy, cache)
-    dy, dx = plain(dy), np.empty(x_shape, dy.dtype)
+    dy, dx = plain(dy), empty(x_shape, dy.dtype)
     with threads_for(8 * dx.size) as threads:
         _route(threads, dy.dtype, dx, dy, winner, len(dy) * dy.shape[1], _places(window))
     return dx
@@ -93,7 +94,7 @@ def avg_pool2d_forward(
     x = plain(x)
     N, C, _, _ = x.shape
     divisor = cells_counted(window, count_include_pad).astype(x.dtype)
-    y = np.empty((N, C, window.OH, window.OW), x.dtype)
+    y = empty((N, C, window.OH, window.OW), x.dtype)
     with threads_for(8 * x.size) as threads:
         _mean_all(threads, x.dtype, y, x, divisor, N * C, _places(window))
     return y, (divisor, window, x.shape)

@@ -14,8 +14,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from tinycnn.kernels.rows import over_row
+from tinycnn.kernels.shuffled_rows import left_and_right, side_by_side
 from tinycnn.kernels.tile import pointers
-from tinycnn.kernels.vectors import Writer, count
+from tinycnn.kernels.vectors import Writer
 
 TAP = ir.IntType(32)
 
@@ -27,25 +28,15 @@ def _better(w: Writer, value: Any, best: Any) -> Any:
     return b.or_(b.fcmp_ordered(">", value, best), is_first_nan)
 
 
-def _masks(w: Writer, n: Any, mask: Any) -> tuple[Any, Any]:
-    """Which lanes of two vectors in a row count, if of one vector of windows the first n do."""
-    if mask is None:
-        return None, None
-    double = w.builder.mul(n, count(2))
-    return w.first(double), w.first(w.builder.sub(double, count(w.lanes)))
-
-
-def _places(lanes: int, of: list[int]) -> Any:
-    return ir.Constant(ir.VectorType(TAP, lanes), of)
-
-
-def _left_and_right(w: Writer, pointer: Any, k: Any, masks: tuple[Any, Any]) -> tuple[Any, Any]:
-    """The numbers at even and at odd places of two vectors in a row."""
-    start = w.at(pointer, w.builder.mul(k, count(2)))
-    one, two = w.load(start, masks[0]), w.load(w.at(start, count(w.lanes)), masks[1])
-    even = list(range(0, 2 * w.lanes, 2))
-    shuffle = w.builder.shuffle_vector
-    return shuffle(one, two, _places(w.lanes, even)), shuffle(one, two, _places(w.lanes, [e + 1 for e in even]))
+def largest_of_four(w: Writer, a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any]:
+    """The largest of four vectors, lane by lane, and which it was: 0 to 3, the first of equals, the first NaN."""
+    tap = [ir.Constant(ir.VectorType(TAP, w.lanes), [k] * w.lanes) for k in range(4)]
+    select = w.builder.select
+    right, below = _better(w, b, a), _better(w, d, c)
+    above, under = select(right, b, a), select(below, d, c)
+    down = _better(w, under, above)
+    which = select(down, select(below, tap[3], tap[2]), select(right, tap[1], tap[0]))
+    return select(down, under, above), which
 
 
 def _store_taps(w: Writer, taps: Any, pointer: Any, mask: Any) -> None:
@@ -64,17 +55,11 @@ def choose_of_four(typingctx, y, winner, at, x, upper, lower, sign, n):
         w = Writer(builder, context.get_value_type(signature.args[0].dtype))
         y, winner, upper, lower = (w.at(p, k) for p, k in ((y, at), (winner, at), (x, upper), (x, lower)))
         sign = w.everywhere(sign)
-        tap = [ir.Constant(ir.VectorType(TAP, w.lanes), [k] * w.lanes) for k in range(4)]
 
         def some(k, mask):
-            masks = _masks(w, n, mask)
-            a, b = (builder.fmul(sign, one) for one in _left_and_right(w, upper, k, masks))
-            c, d = (builder.fmul(sign, one) for one in _left_and_right(w, lower, k, masks))
-            right, below = _better(w, b, a), _better(w, d, c)
-            above, under = builder.select(right, b, a), builder.select(below, d, c)
-            down = _better(w, under, above)
-            which = builder.select(down, builder.select(below, tap[3], tap[2]), builder.select(right, tap[1], tap[0]))
-            w.store(builder.fmul(sign, builder.select(down, under, above)), w.at(y, k), mask)
+            rows = [left_and_right(w, row, k, n, mask) for row in (upper, lower)]
+            best, which = largest_of_four(w, *(builder.fmul(sign, one) for row in rows for one in row))
+            w.store(builder.fmul(sign, best), w.at(y, k), mask)
             _store_taps(w, which, w.at(winner, k), mask)
 
         over_row(w, n, some)
@@ -95,23 +80,17 @@ def route_of_four(typingctx, dx, upper, lower, dy, winner, at, n):
         narrow = Writer(builder, ir.FloatType(), w.lanes)
 
         def some(k, mask):
-            masks = _masks(w, n, mask)
             start = builder.bitcast(w.at(winner, k), ir.FloatType().as_pointer())
             which = builder.bitcast(narrow.load(start, mask), ir.VectorType(TAP, w.lanes))
             given = w.load(w.at(dy, k), mask)
-            for row, (left, right) in zip(rows, ((0, 1), (2, 3)), strict=True):
+            for row, taps in zip(rows, ((0, 1), (2, 3)), strict=True):
                 parts = [
                     builder.select(
                         builder.icmp_signed("==", which, ir.Constant(which.type, [tap] * w.lanes)), given, w.zeros
                     )
-                    for tap in (left, right)
+                    for tap in taps
                 ]
-                start = w.at(row, builder.mul(k, count(2)))
-                for half, mask_of_half in enumerate(masks):
-                    mixed = [lane for k in range(w.lanes // 2) for lane in (k, k + w.lanes)]
-                    places = _places(w.lanes, [lane + half * w.lanes // 2 for lane in mixed])
-                    vector = builder.shuffle_vector(*parts, places)
-                    w.store(vector, w.at(start, count(half * w.lanes)), mask_of_half)
+                side_by_side(w, parts, row, k, n, mask)
 
         over_row(w, n, some)
         return context.get_dummy_value()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tinycnn import ops
+from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, unpack
 from tinycnn.kernels.rows import copy_row
 from tinycnn.kernels.threads import covered, plain, threads_for
@@ -25,7 +24,7 @@ def upsample_nearest2d_forward(x: Array, scale: Any) -> tuple[Array, tuple]:
         return ops.upsample_nearest2d_forward(x, scale)
     x = plain(x)
     N, C, H, W = x.shape
-    y = np.empty((N, C, H * sv, W * sh), x.dtype)
+    y = empty((N, C, H * sv, W * sh), x.dtype)
     with threads_for(y.size) as threads:
         _repeat(threads, x.dtype, y, x, N * C * H, W, sv, sh)
     return y, (x.shape, sv, sh)
@@ -37,7 +36,7 @@ def upsample_nearest2d_backward(dy: Array, cache: tuple) -> Array:
     dy = upstream(dy, (N, C, H * sv, W * sh))
     if not covered(dy):
         return ops.upsample_nearest2d_backward(dy, cache)
-    dy, dx = plain(dy), np.empty((N, C, H, W), dy.dtype)
+    dy, dx = plain(dy), empty((N, C, H, W), dy.dtype)
     with threads_for(dy.size) as threads:
         _gather(threads, dy.dtype, dx, dy, N * C * H, W, sv, sh)
     return dx

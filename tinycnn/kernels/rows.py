@@ -7,8 +7,10 @@ switches lanes off.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -84,6 +86,40 @@ def row_sum(typingctx, x, start, n):
             builder.store(sums[0], place)
         rest = w.load(w.at(x, whole), w.first(builder.sub(n, whole)))
         return w.total(builder.fadd(builder.load(place), rest))
+
+    return x.dtype(x, i, i), write
+
+
+@intrinsic
+def plus(typingctx, total, value):
+    """One step of a sum, total + value, which the compiler may do in the order that suits its vectors: always one."""
+
+    def write(context, builder, signature, arguments):
+        return builder.fadd(*arguments, flags=["reassoc", "contract"])
+
+    return total(total, total), write
+
+
+@intrinsic
+def row_max(typingctx, x, start, n):
+    """The largest of x[start : start + n]; a NaN is passed over, unless there is nothing else: then it is -inf."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        x, start, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        x, lowest = w.at(x, start), w.everywhere(ir.Constant(w.number, -math.inf))
+        place = builder.alloca(w.vector)
+        builder.store(lowest, place)
+        whole = builder.and_(n, count(-w.lanes))
+        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
+            best = counted_loop(
+                builder, whole, w.lanes, [lowest], lambda k, best: [w.larger(w.load(w.at(x, k)), best[0])]
+            )
+            builder.store(best[0], place)
+        there = w.first(builder.sub(n, whole))
+        rest = builder.select(there, w.load(w.at(x, whole), there), lowest)
+        return w.folded(w.larger(rest, builder.load(place)), w.larger)
 
     return x.dtype(x, i, i), write
 

@@ -16,6 +16,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from tinycnn.cores import chosen_threads
+
 Array = np.ndarray
 
 SMALL = 400_000  # with fewer multiplications than this, waking a second thread costs more than it saves
@@ -29,15 +31,8 @@ _spaces: dict[Any, Array] = {}
 def threads_for(work: int) -> Iterator[int]:
     """Have the threads to oneself: how many there are, or 1 for little work."""
     with _lock:
-        before = numba.get_num_threads()
-        threads = before if work > SMALL else 1
-        if threads != before:
-            numba.set_num_threads(threads)
-        try:
-            yield threads
-        finally:
-            if threads != before:
-                numba.set_num_threads(before)
+        chosen = chosen_threads() or numba.get_num_threads()
+        yield min(chosen, numba.config.NUMBA_NUM_THREADS) if work > SMALL else 1
 
 
 def space(dtype: Any, size: int) -> Array:
@@ -56,7 +51,7 @@ def forget_space() -> None:
 
 def plain(array: Array) -> Array:
     """The array as the kernels take it: C-contiguous, aligned and writable, or a copy that is. None writes to it."""
-    return np.require(array, requirements=("C", "A", "W"))
+    return array if array.flags.carray else np.require(array, requirements=("C", "A", "W"))
 
 
 def covered(*arrays: Array | None) -> bool:

@@ -9,7 +9,7 @@ every weight 48 pixels. The sums never leave the registers until the last k. A c
 
 `product` is that tile, and by the choice of offsets it is every matrix product there is:
 
-    out[m, n] = bias[m] + Σₖ a[a0 + m·am + k·ak] · b[b0 + koff[k] + n]        m < rows, n < columns
+    out[m, n] = bias[m] + Σₖ a[a0 + moff[m] + k·ak] · b[b0 + koff[k] + n]        m < rows, n < columns
 
 `dots` is its sibling for sums that run along the vectors (the gradient of a weight sums over pixels): each lane sums
 its own part, and the lanes are added up at the end:
@@ -36,6 +36,7 @@ from tinycnn.kernels.vectors import REGISTERS, Writer, count, counted_loop
 
 FILTERS, VECTORS = REGISTERS.filters, REGISTERS.vectors
 ROWS, TAPS = REGISTERS.rows, REGISTERS.taps
+STEPS = 320  # so many k at a time: their vectors for one tile, 30 kB at most, stay in the nearest cache
 
 
 def pointers(context: Any, builder: Any, kinds: Any, arguments: Any) -> list[Any]:
@@ -44,36 +45,38 @@ def pointers(context: Any, builder: Any, kinds: Any, arguments: Any) -> list[Any
     return [context.make_array(t)(context, builder, a).data if isinstance(t, types.Array) else a for t, a in given]
 
 
-def _row_starts(w: Writer, pointer: Any, start: Any, pitch: Any, rows: Any, how_many: int) -> list[Any]:
+def _there(w: Writer, m: int, how_many: Any) -> Any:
+    """Whether there is a row m."""
+    return w.builder.icmp_signed("<", count(m), how_many)
+
+
+def _starts(w: Writer, pointer: Any, offsets: Any, there: Any, how_many: int) -> list[Any]:
     """Where each row of a tile begins; rows that are not there repeat the last, so that nothing strange is read."""
-    last = w.builder.sub(rows, count(1))
-    is_there = [w.builder.icmp_signed("<", count(m), rows) for m in range(how_many)]
-    which = [w.builder.select(there, count(m), last) for m, there in enumerate(is_there)]
-    return [w.at(pointer, w.builder.add(start, w.builder.mul(m, pitch))) for m in which]
+    last = w.builder.sub(there, count(1))
+    which = [w.builder.select(_there(w, m, there), count(m), last) for m in range(how_many)]
+    return [w.at(pointer, w.builder.load(w.at(offsets, m))) for m in which]
 
 
 def _product_tile(vectors: int, masked: bool) -> Any:
     """The tile of FILTERS rows × `vectors` vectors; if masked, of the last vector only the first lanes count."""
 
     @intrinsic
-    def tile(typingctx, out, o, om, a, a0, am, ak, b, b0, koff, k0, K, rows, lanes, bias, f0):
+    def tile(typingctx, out, o, om, a, a0, moff, ak, b, b0, koff, K, rows, lanes, bias, add):
         i = types.intp
-        signature = types.void(out, i, i, a, i, i, i, b, i, koff, i, i, i, i, bias, i)
+        signature = types.void(out, i, i, a, i, moff, i, b, i, koff, i, i, i, bias, i)
 
         def write(context, builder, signature, arguments):
-            out, o, om, a, a0, am, ak, b, b0, koff, k0, K, rows, lanes, bias, f0 = pointers(
+            out, o, om, a, a0, moff, ak, b, b0, koff, K, rows, lanes, bias, add = pointers(
                 context, builder, signature.args, arguments
             )
             w = Writer(builder, context.get_value_type(signature.args[0].dtype))
-            mask = w.first(lanes) if masked else None
-            masks = [None] * (vectors - 1) + [mask]
+            masks = [None] * (vectors - 1) + [w.first(lanes) if masked else None]
             steps = [count(v * w.lanes) for v in range(vectors)]
-            weights = _row_starts(w, a, a0, am, rows, FILTERS)
-            pixels, offsets = w.at(b, b0), w.at(koff, k0)
+            weights, pixels = _starts(w, w.at(a, a0), moff, rows, FILTERS), w.at(b, b0)
 
             def one_k(k, sums):
                 ka = builder.mul(k, ak)
-                begin = w.at(pixels, builder.load(w.at(offsets, k)))
+                begin = w.at(pixels, builder.load(w.at(koff, k)))
                 x = [w.load(w.at(begin, step), mask) for step, mask in zip(steps, masks, strict=True)]
                 new = []
                 for m in range(FILTERS):
@@ -82,12 +85,14 @@ def _product_tile(vectors: int, masked: bool) -> Any:
                 return new
 
             sums = counted_loop(builder, K, 1, [w.zeros] * (FILTERS * vectors), one_k)
+            goes_on = builder.icmp_signed("!=", add, count(0))
             for m in range(FILTERS):
-                with builder.if_then(builder.icmp_signed("<", count(m), rows)):
+                with builder.if_then(_there(w, m, rows)):
                     row = w.at(out, builder.add(o, builder.mul(count(m), om)))
-                    start = w.everywhere(builder.load(w.at(bias, builder.add(f0, count(m)))))
+                    start = w.everywhere(builder.load(w.at(bias, count(m))))
                     for v, (step, mask) in enumerate(zip(steps, masks, strict=True)):
-                        w.store(builder.fadd(start, sums[m * vectors + v]), w.at(row, step), mask)
+                        before = builder.select(goes_on, w.load(w.at(row, step), mask), start)
+                        w.store(builder.fadd(before, sums[m * vectors + v]), w.at(row, step), mask)
             return context.get_dummy_value()
 
         return signature, write
@@ -95,10 +100,10 @@ def _product_tile(vectors: int, masked: bool) -> Any:
     return tile
 
 
-_three = _product_tile(VECTORS, masked=False)
-_two = _product_tile(2, masked=False)
-_one = _product_tile(1, masked=False)
-_part = _product_tile(1, masked=True)
+_three = _product_tile(3, masked=False)
+_some_of_three = _product_tile(3, masked=True)
+_some_of_two = _product_tile(2, masked=True)
+_some_of_one = _product_tile(1, masked=True)
 
 
 @intrinsic
@@ -111,28 +116,47 @@ def _lanes_of(typingctx, array):
     return types.intp(array), write
 
 
-@kernel
-def product(out, o, om, a, a0, am, ak, b, b0, koff, k0, K, rows, columns, bias, f0):
-    """out[o + m·om + n] = bias[f0 + m] + Σₖ a[a0 + m·am + k·ak] · b[b0 + koff[k0 + k] + n], m < rows, n < columns.
+@intrinsic
+def _from(typingctx, array, start):
+    """The array from there on."""
 
-    Tile by tile, all rows of a strip of columns before the next strip: what is read of `b` for a strip then lies in
-    the nearest cache while every row uses it. The last columns go to narrower tiles, the very last to switched lanes.
+    def write(context, builder, signature, arguments):
+        (pointer, start) = pointers(context, builder, signature.args, arguments)
+        return builder.gep(pointer, [start])
+
+    kind = types.CPointer(array.dtype)
+    return kind(array, types.intp), write
+
+
+@kernel
+def product(out, o, om, a, a0, moff, ak, b, b0, koff, k0, K, rows, columns, bias, f0, add):
+    """out[o + m·om + n] = bias[f0 + m] + Σₖ a[a0 + moff[m] + k·ak] · b[b0 + koff[k0 + k] + n].
+
+    For all m < rows, n < columns, k < K; if `add`, to what is in `out` in place of the bias. All rows of a strip of
+    columns come before the next strip, and STEPS of k before the next: what is read of `b` then lies in the nearest
+    cache while every row uses it. The last columns go to narrower tiles with some lanes switched off.
     """
     lanes = _lanes_of(out)
-    n = 0
-    while n < columns:
-        left = columns - n
-        for m in range(0, rows, FILTERS):
-            to, weights, here = o + m * om + n, a0 + m * am, b0 + n
-            if left >= VECTORS * lanes:
-                _three(out, to, om, a, weights, am, ak, b, here, koff, k0, K, rows - m, lanes, bias, f0 + m)
-            elif left >= 2 * lanes:
-                _two(out, to, om, a, weights, am, ak, b, here, koff, k0, K, rows - m, lanes, bias, f0 + m)
-            elif left >= lanes:
-                _one(out, to, om, a, weights, am, ak, b, here, koff, k0, K, rows - m, lanes, bias, f0 + m)
-            else:
-                _part(out, to, om, a, weights, am, ak, b, here, koff, k0, K, rows - m, left, bias, f0 + m)
-        n += min(VECTORS, max(left // lanes, 1)) * lanes
+    pieces = (K + STEPS - 1) // STEPS
+    for n in range(0, columns, VECTORS * lanes):
+        left = min(columns - n, VECTORS * lanes)
+        for piece in range(pieces):
+            k = piece * K // pieces
+            steps, more = (piece + 1) * K // pieces - k, 1 if piece else add
+            from_a, from_b = a0 + k * ak, _from(koff, k0 + k)
+            for m in range(0, rows, FILTERS):
+                to, here, bias_m, moff_m = o + m * om + n, b0 + n, _from(bias, f0 + m), _from(moff, m)
+                if left == VECTORS * lanes:
+                    _three(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m, lanes, bias_m, more)
+                elif left > 2 * lanes:
+                    _some_of_three(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m,
+                                   left - 2 * lanes, bias_m, more)  # fmt: skip
+                elif left > lanes:
+                    _some_of_two(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m, left - lanes,
+                                 bias_m, more)  # fmt: skip
+                else:
+                    _some_of_one(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m, left,
+                                 bias_m, more)  # fmt: skip
 
 
 @intrinsic
@@ -146,8 +170,8 @@ def _dot_tile(typingctx, out, o, om, a, a0, am, b, b0, koff, k0, length, rows, t
             context, builder, signature.args, arguments
         )
         w = Writer(builder, context.get_value_type(signature.args[0].dtype))
-        lefts = _row_starts(w, a, a0, am, rows, ROWS)
-        rights = _tap_starts(w, w.at(b, b0), w.at(koff, k0), taps)
+        lefts = _row_starts(w, w.at(a, a0), am, rows, ROWS)
+        rights = _starts(w, w.at(b, b0), w.at(koff, k0), taps, TAPS)
 
         def step(n, sums, mask=None):
             right = [w.load(w.at(start, n), mask) for start in rights]
@@ -170,10 +194,7 @@ def _dot_tile(typingctx, out, o, om, a, a0, am, b, b0, koff, k0, length, rows, t
                 builder.store(value, place)
         for m in range(ROWS):
             for k in range(TAPS):
-                there = builder.and_(
-                    builder.icmp_signed("<", count(m), rows), builder.icmp_signed("<", count(k), taps)
-                )
-                with builder.if_then(there):
+                with builder.if_then(builder.and_(_there(w, m, rows), _there(w, k, taps))):
                     place = w.at(out, builder.add(o, builder.add(builder.mul(count(m), om), count(k))))
                     total = w.total(builder.load(places[m * TAPS + k]))
                     builder.store(builder.fadd(builder.load(place), total), place)
@@ -182,14 +203,11 @@ def _dot_tile(typingctx, out, o, om, a, a0, am, b, b0, koff, k0, length, rows, t
     return signature, write
 
 
-def _tap_starts(w: Writer, pointer: Any, offsets: Any, taps: Any) -> list[Any]:
-    """Where each tap's numbers begin; taps that are not there repeat the last."""
-    last = w.builder.sub(taps, count(1))
-    starts = []
-    for k in range(TAPS):
-        which = w.builder.select(w.builder.icmp_signed("<", count(k), taps), count(k), last)
-        starts.append(w.at(pointer, w.builder.load(w.at(offsets, which))))
-    return starts
+def _row_starts(w: Writer, pointer: Any, pitch: Any, rows: Any, how_many: int) -> list[Any]:
+    """The same for rows that lie evenly apart."""
+    last = w.builder.sub(rows, count(1))
+    which = [w.builder.select(_there(w, m, rows), count(m), last) for m in range(how_many)]
+    return [w.at(pointer, w.builder.mul(m, pitch)) for m in which]
 
 
 @kernel
@@ -229,7 +247,7 @@ def tiles_for(dtype: Any) -> Tiles:
     number, whole = types.CPointer(from_dtype(dtype)), types.CPointer(types.int64)
     i = types.intp
     signatures = (
-        types.void(number, i, i, number, i, i, i, number, i, whole, i, i, i, i, number, i),
+        types.void(number, i, i, number, i, whole, i, number, i, whole, i, i, i, i, number, i, i),
         types.void(number, i, i, number, i, i, number, i, whole, i, i, i, i),
     )
     code = [native(one.py_func, signature) for one, signature in zip((product, dots), signatures, strict=True)]

@@ -98,15 +98,39 @@ class Writer:
         return self._call("fmuladd", "", self.vector, [a, b, c])
 
     def total(self, vector: Any) -> Any:
-        """The sum of all lanes: fold the upper half onto the lower one until one lane is left, always in this order."""
+        """The sum of all lanes."""
+        return self.folded(vector, self.builder.fadd)
+
+    def larger(self, a: Any, b: Any) -> Any:
+        """The larger of a and b lane by lane; b where a is a NaN."""
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def folded(self, vector: Any, join: Any) -> Any:
+        """All lanes joined: fold the upper half onto the lower one until one lane is left, always in this order."""
         lanes = self.lanes
         while lanes > 1:
             lanes //= 2
             places = ir.VectorType(_PLACE, lanes)
             lower, upper = ir.Constant(places, list(range(lanes))), ir.Constant(places, list(range(lanes, 2 * lanes)))
             half = self.builder.shuffle_vector(vector, vector, lower)
-            vector = self.builder.fadd(half, self.builder.shuffle_vector(vector, vector, upper))
+            vector = join(half, self.builder.shuffle_vector(vector, vector, upper))
         return self.builder.extract_element(vector, ir.Constant(_PLACE, 0))
+
+    def turned(self, vectors: list[Any]) -> list[Any]:
+        """As many vectors as lanes, rows and columns exchanged.
+
+        To shuffle two halves of a pile of cards into each other moves card i of 2n to place 2i (less 2n − 1). Of n·n
+        cards that is one binary digit of the place going round; after half of the digits row and column have changed
+        places.
+        """
+        half = self.lanes // 2
+        mixed = [lane for k in range(self.lanes) for lane in (k, k + self.lanes)]
+        low, high = (ir.Constant(ir.VectorType(_PLACE, self.lanes), part)
+                     for part in (mixed[: self.lanes], mixed[self.lanes :]))  # fmt: skip
+        for _ in range(self.lanes.bit_length() - 1):
+            pairs = list(zip(vectors[:half], vectors[half:], strict=True))
+            vectors = [self.builder.shuffle_vector(a, b, part) for a, b in pairs for part in (low, high)]
+        return vectors
 
     def _call(self, name: str, kind: str, result: Any, given: list[Any]) -> Any:
         """Call one of LLVM's own functions: `llvm.fmuladd.v16f32` is fmuladd on 16 numbers of float32."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinycnn import backends
+from tinycnn import backends, kept
 from tinycnn.errors import ShapeError
 from tinycnn.layers.initialisers import Initialiser
 
@@ -56,12 +56,15 @@ class Layer:
         self.grads: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
         self.dtype = np.dtype(np.float32)
+        self._trainable = True
         self.wanted_shape = None if input_shape is None else check_shape(input_shape)
         self.planned: Shape | None = None  # the input's shape while a network's shapes are worked out
         self.input_shape: Shape | None = None
         self.output_shape: Shape | None = None
         self.cache: Any = None  # of the last forward's op
+        self.is_read = False  # whether another layer goes by this one's cache
         self._undo: Callable[[Array], Any] | None = None
+        self._undo_weights: Callable[[Array], Any] | None = None
 
     # ------------------------------------------------------- what a subclass states
 
@@ -87,6 +90,10 @@ class Layer:
     def backward(self, dy: Array) -> Array:
         """From the gradient of y, assign `grads` and return the gradient of x."""
         return self.undo(dy)
+
+    def learn(self, dy: Array) -> None:
+        """As `backward`, where nobody asks for the gradient of x: the first layer that learns."""
+        self.backward(dy)
 
     def children(self) -> tuple[Layer, ...]:
         """The layers inside this one."""
@@ -126,15 +133,35 @@ class Layer:
         """Call an op on the rung in force, and keep its cache and the very backward that belongs to it."""
         rung = backends.current()
         y, cache = rung(op + "_forward")(*args, **options)
-        backward = rung(op + "_backward")
-        self.cache, self._undo = cache, lambda dy: backward(dy, cache)
+        self.forget()
+        if self.is_read:
+            self.cache = cache
+        if not kept.is_asking():
+            backward, weights_alone = rung(op + "_backward"), rung.find(op + "_backward_weights")
+            self.cache, self._undo = cache, lambda dy: backward(dy, cache)
+            self._undo_weights = None if weights_alone is None else lambda dy: weights_alone(dy, cache)
         return y
 
     def undo(self, dy: Array) -> Any:
         """The backward of the op that `run` called."""
-        if self._undo is None:
+        return self._backward_of_run(self._undo)(dy)
+
+    def undo_weights(self, dy: Array) -> Any:
+        """The same for the weights alone: without the gradient of x, where the rung has a way to leave it out."""
+        if self._undo_weights is None:
+            return self.undo(dy)[1:]
+        return self._backward_of_run(self._undo_weights)(dy)
+
+    def _backward_of_run(self, undo: Callable[[Array], Any] | None) -> Callable[[Array], Any]:
+        if undo is None:
             raise RuntimeError(f"{self.label}: backward needs a forward first")
-        return self._undo(dy)
+        if kept.is_keeping():  # once is enough, and its arrays can be used again
+            self.forget()
+        return undo
+
+    def forget(self) -> None:
+        """Let go of what the last forward left behind."""
+        self.cache = self._undo = self._undo_weights = None
 
     def weight(self, name: str) -> Array:
         """A weight, once the layer is built."""
@@ -147,6 +174,18 @@ class Layer:
         """What messages call this layer: Conv2D 'conv1'."""
         return type(self).__name__ + (f" {self.name!r}" if self.name else "")
 
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change the weights; a frozen layer keeps them, and a frozen batch norm evaluates."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"trainable must be True or False, got {value!r}")
+        for _, layer in self.walk():
+            layer._trainable = bool(value)
+
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """The layer itself and all inside it, each with its path."""
         path = prefix + (self.name or self.kind)
@@ -156,7 +195,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what the last forward left behind, which a copy has no use for."""
-        return vars(self) | {"cache": None, "_undo": None}
+        return vars(self) | {"cache": None, "_undo": None, "_undo_weights": None}
 
     def __repr__(self) -> str:
         words = [f"{k}={v!r}" for k, v in self.config().items()]

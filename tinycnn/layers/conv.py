@@ -50,9 +50,17 @@ class _Filters(Layer):
 
     def backward(self, dy: Array) -> Array:
         """Assign the gradients of w and b; return that of x."""
-        dx, dw, db = self.undo(dy)
-        self.grads = {"w": dw, "b": db} if self.use_bias else {"w": dw}
+        dx, *of_weights = self.undo(dy)
+        self.assign(*of_weights)
         return dx
+
+    def learn(self, dy: Array) -> None:
+        """Assign the gradients of w and b."""
+        self.assign(*self.undo_weights(dy))
+
+    def assign(self, dw: Array, db: Array | None) -> None:
+        """These are the gradients of w and b."""
+        self.grads = {"w": dw} if db is None else {"w": dw, "b": db}
 
 
 class Conv2D(_Filters):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tinycnn.errors import ShapeError
 from tinycnn.layers.base import Array, Layer, Shape
@@ -55,13 +55,15 @@ class _BatchNorm(_Norm):
         return {"running_mean": ((input_shape[0],), zeros), "running_var": ((input_shape[0],), ones)}
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        """In training by the batch's statistics, which the running ones follow; in evaluation by those."""
+        """In training by the batch's statistics, which the running ones follow; in evaluation, or frozen, by those."""
         gamma, beta = self.weight("gamma"), self.weight("beta")
-        if not train:
+        if not (train and self.trainable):
             mean, var = self.buffers["running_mean"], self.buffers["running_var"]
             return self.run("batch_norm", x, gamma, beta, mean, var, eps=self.eps)
         y = self.run("batch_norm", x, gamma, beta, eps=self.eps)
-        for name, batch in zip(("running_mean", "running_var"), batch_statistics(x.real), strict=True):
+        known: Any = self.cache if getattr(self.cache, "mean", None) is not None else None
+        statistics = batch_statistics(x.real) if known is None else (known.mean.real, known.var.real)
+        for name, batch in zip(("running_mean", "running_var"), statistics, strict=True):
             running = self.buffers[name]
             self.buffers[name] = running_update(running, batch.astype(running.dtype), self.momentum)
         return y

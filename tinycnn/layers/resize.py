@@ -82,7 +82,7 @@ class MaxUnpool2D(Layer):
         if type(found) is not MaxPool2D:
             pools = [name for name, layer in before.items() if type(layer) is MaxPool2D]
             raise ValueError(f"MaxUnpool2D(of={self.of!r}): no max pool of that name before it; there are {pools}")
-        self.pool = found
+        self.pool, found.is_read = found, True
 
     def infer(self, input_shape: Shape) -> Shape:
         """(C, OH, OW) → (C, H, W), as the pool had them."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from tinycnn import kept
 from tinycnn.errors import ShapeError
 from tinycnn.layers.activation import activation
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_shape
+from tinycnn.model.fuse import ConvReLU, Step, steps_now
 
 LARGEST_ADVISED = 4096  # the largest image that an error message suggests
 
@@ -22,6 +25,7 @@ class Chain(Layer):
     def __init__(self, layers: Iterable[Layer] = (), input_shape: Shape | None = None, name: str | None = None):
         super().__init__(name, input_shape)
         self.layers: list[Layer] = []
+        self._steps: list[Step] = []  # of the last forward
         for layer in layers:
             self.append(layer)
 
@@ -66,15 +70,41 @@ class Chain(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Through every layer in turn."""
-        for layer in self.layers:
-            x = layer.forward(x, train)
+        self._steps = steps_now(self.layers)
+        for step in self._steps:
+            x = step.forward(x, train)
         return x
 
     def backward(self, dy: Array) -> Array:
         """The chain rule: back through every layer, each handing on the gradient of what it was given."""
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
+        for step in reversed(self._taken()):
+            dy = step.backward(dy)
         return dy
+
+    def learn(self, dy: Array) -> None:
+        """As `backward`, for the gradients of the weights alone: it ends at the first layer that has any to learn."""
+        if kept.is_keeping():  # the gradients of the last step, in whose place the new ones will be
+            for _, layer in self._paths():
+                layer.grads = {}
+        steps = self._taken()
+        learning = (k for k, step in enumerate(steps) if any(one.trainable and one.params for _, one in step.walk()))
+        first = next(learning, len(steps))
+        for step in reversed(steps[first + 1 :]):
+            dy = step.backward(dy)
+        for step in steps[first : first + 1]:
+            step.learn(dy)
+        if kept.is_keeping():
+            for step in steps[:first]:
+                step.forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the steps of the last forward, which a copy has no use for."""
+        return super().__getstate__() | {"_steps": []}
+
+    def _taken(self) -> Sequence[Step]:
+        """The steps of the last forward; the layers, if there are others now."""
+        layers = [layer for step in self._steps for layer in (step.layers if isinstance(step, ConvReLU) else [step])]
+        return self._steps if layers == self.layers else self.layers
 
     def layer(self, name: str) -> Layer:
         """A layer by its name (inside another one: by its path, such as `block1.conv2`)."""
@@ -88,8 +118,25 @@ class Chain(Layer):
         return {f"{path}.{key}": value for path, layer in self._paths() for key, value in layer.params.items()}
 
     def named_grads(self) -> dict[str, Array]:
-        """The gradient of every weight by its path."""
-        return {f"{path}.{key}": value for path, layer in self._paths() for key, value in layer.grads.items()}
+        """The gradient of every weight that is not frozen, by its path."""
+        learning = ((path, layer) for path, layer in self._paths() if layer.trainable)
+        return {f"{path}.{key}": value for path, layer in learning for key, value in layer.grads.items()}
+
+    def freeze(self, *names: str) -> None:
+        """Keep the weights of these layers (without a name: of all) as they are; a batch norm among them evaluates.
+
+        A name is a layer's, or the path of one inside another: `block1.conv2`. `unfreeze` lets them learn again.
+        """
+        self._set_trainable(names, False)
+
+    def unfreeze(self, *names: str) -> None:
+        """Let these layers (without a name: all) learn again."""
+        self._set_trainable(names, True)
+
+    def _set_trainable(self, names: tuple[str, ...], value: bool) -> None:
+        chosen = [self.layer(name) for name in names] if names else self.layers
+        for layer in chosen:
+            layer.trainable = value
 
     def named_buffers(self) -> dict[str, Array]:
         """Every array that is remembered but not learned, by its path: `bn1.running_mean`."""

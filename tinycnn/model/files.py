@@ -6,7 +6,6 @@ shape is what the architecture calls for. A SHA-256 over all of it shows a chang
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from pathlib import Path
@@ -22,12 +21,12 @@ from tinycnn.layers.losses import LOSSES
 from tinycnn.model.combinators import Residual, SkipConcat
 from tinycnn.naming import lookup
 from tinycnn.optim import L1, L2, OPTIMIZERS
+from tinycnn.tensorfile import MAX_HEADER, digest, read_header, read_json, read_tensors, to_bytes
 
 if TYPE_CHECKING:
     from tinycnn.model.sequential import Sequential
 
 FORMAT, VERSION = "tinycnn", 1
-MAX_HEADER = 16 * 1024 * 1024
 MAX_LAYERS = 2048
 MAX_SIZE = 2**24  # the largest size of an image, kernel or layer that a file may call for
 ALLOWED: dict[str, type[Layer]] = {n: getattr(layer_classes, n) for n in layer_classes.__all__ if n != "Layer"}
@@ -94,8 +93,6 @@ def save(model: Sequential, path: str | Path) -> None:
 
     Raises RuntimeError if it has no weights yet, TypeError for a layer of your own, which `load` would not know.
     """
-    from safetensors.numpy import save as to_bytes
-
     if model.input_shape is None:
         raise RuntimeError("the model is not built yet: give it an input_shape, or train it first")
     for _, member in model._paths():
@@ -107,17 +104,9 @@ def save(model: Sequential, path: str | Path) -> None:
         "format": FORMAT,
         "format_version": str(VERSION),
         "architecture": architecture,
-        "sha256": _digest(architecture, tensors),
+        "sha256": digest(architecture, tensors),
     }
-    write_whole(path, _in_order(to_bytes(tensors, metadata=header)))
-
-
-def _in_order(data: bytes) -> bytes:
-    """The same file with its header's keys sorted: the library leaves them to chance, and equal models differ."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True).encode()
-    header += b" " * (-len(header) % 8)  # the weights begin at a multiple of 8
-    return len(header).to_bytes(8, "little") + header + data[8 + length :]
+    write_whole(path, to_bytes(tensors, header))
 
 
 def load(path: str | Path) -> Sequential:
@@ -136,19 +125,21 @@ def load(path: str | Path) -> Sequential:
 
 
 def _load(path: Path) -> Sequential:
-    header = _header(path)
+    header = read_header(path)
     entry = header.get("__metadata__")
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+        if isinstance(entry, dict) and entry.get("format") == "tinycnn training":
+            raise ModelFormatError("this is the state of a training, not a model: model.fit(…, resume_from=…) reads it")
         raise ModelFormatError("this safetensors file is not a tinycnn model: its header does not say so")
     _check_version(entry.get("format_version"))
-    config = _json(str(entry.get("architecture")), "the architecture")
+    config = read_json(str(entry.get("architecture")), "the architecture")
     entries = {k: v for k, v in header.items() if k != "__metadata__" and isinstance(v, dict)}
     shapes = {k: tuple(v["shape"]) if isinstance(v.get("shape"), list) else () for k, v in entries.items()}
     model = from_config(config, np.float64 if any(v.get("dtype") == "F64" for v in entries.values()) else np.float32)
     _check_names_and_shapes(model, shapes)
     _check_length(path, shapes)
     tensors = _read_tensors(path)
-    if _digest(str(entry["architecture"]), tensors) != entry.get("sha256"):
+    if digest(str(entry["architecture"]), tensors) != entry.get("sha256"):
         raise ModelFormatError("the contents do not match their SHA-256: the file is damaged or was changed")
     for key, value in tensors.items():
         owner, _, name = key.rpartition(".")
@@ -182,7 +173,8 @@ def _check_sizes(value: Any, name: str) -> None:
 def _entry(layer: Layer) -> dict[str, Any]:
     """A layer as plain JSON; what is inside it likewise."""
     options = {k: [_entry(one) for one in v] if k == "layers" else v for k, v in layer.config().items()}
-    return {"class": type(layer).__name__, "name": layer.name, "options": options}
+    frozen = {} if layer.trainable else {"trainable": False}
+    return {"class": type(layer).__name__, "name": layer.name, "options": options} | frozen
 
 
 def _count(entries: list[dict[str, Any]]) -> int:
@@ -199,7 +191,10 @@ def _layer(entry: dict[str, Any]) -> Layer:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["options"].items()}
     if "layers" in options:
         options["layers"] = [_layer(inner) for inner in options["layers"]]
-    return ALLOWED[kind](**options, name=entry["name"])
+    layer = ALLOWED[kind](**options, name=entry["name"])
+    if "trainable" in entry:
+        layer.trainable = entry["trainable"]
+    return layer
 
 
 def _tensors(model: Sequential) -> dict[str, Array]:
@@ -229,62 +224,8 @@ def _check_names_and_shapes(model: Sequential, shapes: dict[str, tuple[int, ...]
         raise ModelFormatError("the weights do not fit the architecture: " + "; ".join(faults))
 
 
-def _digest(architecture: str, tensors: dict[str, Array]) -> str:
-    """SHA-256 over the architecture and every weight's name, type, shape and bytes, in order of name."""
-    digest = hashlib.sha256(architecture.encode())
-    for key in sorted(tensors):
-        value = np.ascontiguousarray(tensors[key])
-        digest.update(f"{key} {value.dtype.str} {value.shape}".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file, with bounds on its size before it is read."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(MAX_HEADER, size - 8):
-            raise ModelFormatError("not a safetensors file, or cut short: its header does not fit into it")
-        text = file.read(length)
-    try:
-        header = _json(text.decode(), "the header")
-    except UnicodeDecodeError:
-        raise ModelFormatError("not a safetensors file: its header is not text") from None
-    return header
-
-
-def _json(text: str, what: str) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [k for k, _ in pairs]
-        if len(set(keys)) != len(keys):
-            raise ModelFormatError(f"{what} names {next(k for k in keys if keys.count(k) > 1)!r} twice")
-        return dict(pairs)
-
-    def number(constant: str) -> float:
-        if constant == "NaN":
-            raise ValueError("NaN")
-        return float(constant)  # Infinity: a border of −∞ is one
-
-    try:
-        found = json.loads(text, object_pairs_hook=unique, parse_constant=number)
-    except ModelFormatError:
-        raise
-    except (ValueError, RecursionError):
-        raise ModelFormatError(f"{what} is not the JSON it should be") from None
-    if not isinstance(found, dict):
-        raise ModelFormatError(f"{what} is not a JSON object")
-    return found
-
-
 def _read_tensors(path: Path) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
-    try:
-        tensors = from_bytes(path.read_bytes())
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ModelFormatError(f"the weights cannot be read: {error}") from None
+    tensors = read_tensors(path)
     wrong = [f"{k} ({v.dtype})" for k, v in tensors.items() if v.dtype not in (np.float32, np.float64)]
     if wrong:
         raise ModelFormatError(f"weights must be float32 or float64: {', '.join(wrong)}")

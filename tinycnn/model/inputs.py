@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from tinycnn.errors import ShapeError
-from tinycnn.layers.base import Array, Shape
+from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.optim import Optimizer
+from tinycnn.optim.options import check_count
 
 
 def check_dtype(dtype: Any) -> np.dtype:
@@ -66,12 +69,45 @@ def check_fit(x: Array, y: Array, epochs: int, batch_size: int | None, optimizer
             )
 
 
+def check_learning(layers: Iterable[Layer]) -> None:
+    """Raise ValueError where every weight is frozen."""
+    found = [layer for one in layers for _, layer in one.walk() if layer.params]
+    if found and not any(layer.trainable for layer in found):
+        raise ValueError("every layer with weights is frozen, so nothing would learn: model.unfreeze() some of them")
+
+
+def check_accumulate(accumulate: int, loss: Any, optimizer: Optimizer) -> None:
+    """Raise ValueError unless the gradients of so many batches add up to that of one large batch."""
+    check_count("accumulate", accumulate)
+    if accumulate == 1:
+        return
+    if optimizer.full_batch:
+        raise ValueError(f"accumulate={accumulate}: {optimizer!r} sees all data in every step already")
+    options = loss.config()
+    if options.get("class_weights") is not None or options.get("ignore_index") is not None or loss.name == "dice":
+        raise ValueError(
+            f"accumulate={accumulate}: {loss!r} is no plain mean over examples, so the gradients of small batches do "
+            "not add up to that of a large one; use a larger batch_size"
+        )
+
+
 def check_stream(x: Any, y: Any, input_shape: Shape | None) -> None:
     """Raise TypeError for targets beside a stream's own, ShapeError for pictures that do not fit the network."""
     if y is not None:
         raise TypeError("a stream brings its own targets: leave y out")
     if input_shape is not None and tuple(x.shape) != input_shape:
         raise ShapeError(f"the stream's pictures are {tuple(x.shape)}, the network takes {input_shape}")
+
+
+def batches_asked(x: Any, size: int) -> Generator[tuple[Array, Any]]:
+    """Batches of examples with their places: of a stream, or of an array, from which nothing is copied."""
+    if not hasattr(x, "numbered_batches"):
+        for start in range(0, len(x), size):
+            yield x[start : start + size], slice(start, start + size)
+        return
+    with closing(x.numbered_batches(size)) as taken:
+        for x_batch, _, rows in taken:
+            yield x_batch, rows
 
 
 def check_augment(augment: Any) -> None:

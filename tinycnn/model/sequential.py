@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -16,16 +17,20 @@ from tinycnn.blas import one_blas_thread
 from tinycnn.data.adjust import normalise
 from tinycnn.data.statistics import check_statistics
 from tinycnn.errors import ShapeError
+from tinycnn.kept import asking, keeping
 from tinycnn.layers.activation import LogSoftmax, Sigmoid, Softmax
 from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.layers.losses import BCEWithLogits, Loss, loss_named
 from tinycnn.model.chain import Chain
 from tinycnn.model.ending import check_ending
 from tinycnn.model.inputs import (
+    batches_asked,
+    check_accumulate,
     check_augment,
     check_dtype,
     check_examples,
     check_fit,
+    check_learning,
     check_stream,
     warn_if_channels_last,
 )
@@ -130,25 +135,33 @@ class Sequential(Chain):
 
     def fit(
         self, x: Any, y: Any = None, epochs: int = 1, batch_size: int | None = None, validation_data: Any = None,
-        shuffle: bool = True, verbose: int = 1, augment: Augmenter | None = None,
+        shuffle: bool = True, verbose: int = 1, augment: Augmenter | None = None, callbacks: Any = (),
+        accumulate: int = 1, resume_from: str | Path | None = None,
     ) -> History:  # fmt: skip
         """Train; returns the loss and the metrics of every epoch, and with `validation_data=(x, y)` also theirs.
 
         A `tinycnn.data.Stream` stands for x and y both, and for the pair of validation data.
         Batches of 32 unless told otherwise; all data at once for full-batch gradient descent. Training data are
         checked before the first step. `augment`, one of the augmentations of `tinycnn.data`, changes each training
-        batch, and masks with it; validation data it never sees. Raises FloatingPointError, and says which step and
-        layer, if the loss is not finite.
+        batch, and masks with it; validation data it never sees. `callbacks` are those of `tinycnn.train`, or functions
+        that are called with the run after every epoch. `accumulate=k` adds up the gradients of k batches for one step.
+        `resume_from` is the file of a `tinycnn.train.Checkpoint`: the run goes on from there to `epochs` in all, to the
+        same bits. Raises FloatingPointError, and says which step and layer, if the loss is not finite.
         """
         optimizer, loss = self._compiled()
         check_augment(augment)
-        with self._lock, one_blas_thread():
+        check_accumulate(accumulate, loss, optimizer)
+        with self._lock, one_blas_thread(), keeping():
             x, y = self._given(x, y, loss, epochs, batch_size, optimizer)
+            check_learning(self.layers)
             if validation_data is not None:
                 x_val, y_val = self._validation(validation_data, loss)
             size = len(x) if optimizer.full_batch else batch_size or BATCH
             validate = None if validation_data is None else lambda: self._evaluate(x_val, y_val)
-            return train.fit(self, x, y, epochs, size, self._shuffle if shuffle else None, validate, verbose, augment)
+            progress = train.Progress(verbose, epochs, math.ceil(len(x) / size))
+            rng, watching = self._shuffle if shuffle else None, train.callbacks_of(callbacks)
+            run = train.Run(self, x, y, epochs, size, rng, validate, progress, augment, accumulate, watching)
+            return train.fit(run, resume_from)
 
     def evaluate(self, x: Any, y: Any = None, verbose: int = 0) -> Evaluation:
         """The loss and the metrics on these data, as a result that unpacks in order and answers to names.
@@ -156,7 +169,7 @@ class Sequential(Chain):
         A `tinycnn.data.Stream` stands for x and y both.
         """
         _, loss = self._compiled()
-        with self._lock, one_blas_thread():
+        with self._lock, one_blas_thread(), asking():
             x, y = self._given(x, y, loss)
             result = Evaluation(self._evaluate(x, y))
         if verbose:
@@ -169,10 +182,7 @@ class Sequential(Chain):
     ) -> tuple[Any, Any]:  # fmt: skip
         """Examples and targets once they are checked; a stream's as far as they are known without reading it."""
         if hasattr(x, "numbered_batches"):
-            check_stream(x, y, self.input_shape)
-            if self.input_shape is None:
-                self.build(x.shape, self._rng)
-            y = x.y
+            y = self._streamed(x, y).y
         else:
             x, y = self._examples(x, "x"), np.asarray(y)
         check_fit(x, np.empty(len(x)) if y is None else y, epochs, batch_size, optimizer)
@@ -208,12 +218,16 @@ class Sequential(Chain):
     # ------------------------------------------------------------------ ask
 
     def predict(self, x: Any) -> Array:
-        """What the last layer gives, for every example; an array of the caller's own."""
-        with self._lock, one_blas_thread():
-            x = self._examples(x, "x")
+        """What the last layer gives, for every example; an array of the caller's own.
+
+        A `tinycnn.data.Stream` stands for x; its targets are left alone.
+        """
+        with self._lock, one_blas_thread(), asking():
+            x = self._streamed(x, None) if hasattr(x, "numbered_batches") else self._examples(x, "x")
             out = np.empty((len(x), *self._outputs()), self.dtype)
-            for start in range(0, len(x), PREDICT_BATCH):
-                out[start : start + PREDICT_BATCH] = self.forward(self.prepare(x[start : start + PREDICT_BATCH]))
+            with closing(batches_asked(x, PREDICT_BATCH)) as taken:
+                for x_batch, rows in taken:
+                    out[rows] = self.forward(self.prepare(x_batch))
             return out
 
     def prepare(self, x: Array) -> Array:
@@ -267,7 +281,7 @@ class Sequential(Chain):
             layer.params = {key: value.astype(dtype) for key, value in layer.params.items()}
             layer.buffers = {key: value.astype(dtype) for key, value in layer.buffers.items()}
         if twin.optimizer is not None:
-            twin.optimizer.steps, twin.optimizer.state = 0, {}
+            twin.optimizer.forget()
         return twin
 
     def save(self, path: str | Path) -> None:
@@ -279,6 +293,18 @@ class Sequential(Chain):
 
         with self._lock:
             save(self, path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that training depends on: weights, running statistics, the optimizer's memory, all chance."""
+        from tinycnn.model.state import state_of
+
+        return state_of(self)
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from the state of an equal network; raises ValueError, and changes nothing, if it is of another."""
+        from tinycnn.model.state import set_state
+
+        set_state(self, saved)
 
     def penalty(self) -> tuple[float, dict[str, Array]]:
         """The regulariser's penalty on all weights `w` together, and the gradient it adds to each."""
@@ -307,7 +333,7 @@ class Sequential(Chain):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the lock, which cannot be copied, so that copy.deepcopy works."""
-        return {key: value for key, value in vars(self).items() if key != "_lock"}
+        return {key: value for key, value in super().__getstate__().items() if key != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.RLock())
@@ -323,6 +349,12 @@ class Sequential(Chain):
     def _examples(self, x: Any, name: str) -> Array:
         x = check_examples(x, name, self.input_shape, self.dtype)
         self._ensure_built(x)
+        return x
+
+    def _streamed(self, x: Any, y: Any) -> Any:
+        check_stream(x, y, self.input_shape)
+        if self.input_shape is None:
+            self.build(x.shape, self._rng)
         return x
 
     def _outputs(self) -> Shape:

@@ -6,6 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from tinycnn.layers.base import Facts, Layer
+from tinycnn.model.fuse import in_words
 
 if TYPE_CHECKING:
     from tinycnn.model.chain import Chain
@@ -28,8 +29,9 @@ def summary(model: Chain) -> str:
         weights = sum(w.size for _, inner in layer.walk() for w in inner.params.values())
         rows.append((layer.name or "", type(layer).__name__, facts.size, _shape(layer.output_shape), sees,
                      f"{weights:,}" if weights else "0", f"{facts.macs:,}"))  # fmt: skip
-    total = _totals(model)
-    return "\n".join([*_table(rows), total])
+    together = in_words(model.layers)
+    fused = [f"one kernel each: {'; '.join(together)}"] if together else []
+    return "\n".join([*_table(rows), _totals(model), *fused])
 
 
 def _shape(shape: tuple[int, ...]) -> str:

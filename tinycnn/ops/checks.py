@@ -19,6 +19,9 @@ def floating(array: Any, name: str, axes: str = "") -> Array:
     `axes` states the axes it must have, such as "N,C,H,W". Raises TypeError on any other type (integers and float16
     are not converted behind the caller's back), ShapeError on another number of axes.
     """
+    plain = type(array) is np.ndarray and array.dtype.char in "fdFD" and array.dtype.isnative
+    if plain and (not axes or array.ndim == axes.count(",") + 1):
+        return array  # nearly always
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}; convert it with np.asarray({name})")
     if isinstance(array, np.ma.MaskedArray):

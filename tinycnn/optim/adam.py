@@ -87,6 +87,13 @@ class Adam(Optimizer):
         w, state["m"], state["v"] = adam_step(w, dw, state["m"], state["v"], self.steps, **o)
         return w
 
+    def job(self, steps: Any, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Any:
+        """The same formula, compiled."""
+        return steps.adam_job(
+            w, dw, state["m"], state["v"], self.steps, o["lr"], o["beta1"], o["beta2"], o["eps"], o["weight_decay"],
+            self.decoupled,
+        )  # fmt: skip
+
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: the weights shrink by themselves, whatever their gradients.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import math
 import weakref
@@ -10,7 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinycnn import backends
 from tinycnn.formula import formula
+from tinycnn.optim.options import check_option
+from tinycnn.optim.schedules import Schedule
+from tinycnn.optim.sequences import schedule_of
 
 Array = np.ndarray
 Options = dict[str, Any]
@@ -66,7 +71,7 @@ class Optimizer:
     Beside its own options every optimizer takes `weight_decay` (an L2 penalty's pull, in the gradient), `clip_value`
     and `clip_norm`, applied as PyTorch users do: clip by value, then by norm, then decay. `groups` gives some weights
     other options: `{"dense*": {"lr": 1e-4}, "*.b": {"weight_decay": 0.0}}`, by the weight's path; the first that
-    matches counts.
+    matches counts. `schedule` multiplies every rate as training goes on: `Adam(1e-3, schedule=CosineDecay(10))`.
 
     A subclass names its options and states, and calls its formula in `update`.
     """
@@ -80,6 +85,7 @@ class Optimizer:
     def __init__(
         self, lr: float, weight_decay: float = 0.0, clip_value: float | None = None, clip_norm: float | None = None,
         groups: Mapping[str, Mapping[str, float]] | None = None,
+        schedule: Schedule | Mapping[str, Any] | None = None,
     ):  # fmt: skip
         self.lr = check_option("lr", lr, least=0.0)
         self.weight_decay = check_option("weight_decay", weight_decay, least=0.0)
@@ -94,20 +100,28 @@ class Optimizer:
                 type(self)(**{o: getattr(self, o) for o in self.options if hasattr(self, o)} | options)
             except ValueError as error:
                 raise ValueError(f"group {pattern!r}: {error}") from None
-        self.steps = 0
+        self.schedule = None if schedule is None else copy.deepcopy(schedule_of(schedule))  # it may remember things
+        self.steps, self.epochs = 0, 0
         self.state: dict[str, dict[str, Array]] = {}
         self._owner: Any = None
 
     def step(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Move every weight once; `params` and `grads` have the same keys."""
         self.steps += 1
-        grads = self._clipped(grads)
+        grads, steps, jobs = self._clipped(grads), backends.steps_in_place(), []
         for key, w in params.items():
             o, dw = self.options_of(key), grads[key]
+            if (state := self.state.get(key)) is None:
+                state = self.state[key] = {slot: np.zeros_like(w) for slot in self.slots}
+            fits = steps is not None and steps.serves(w, dw, *state.values())
+            if fits and (job := self.job(steps, w, dw, state, o)) is not None:
+                jobs.append(job)
+                continue
             if not self.decoupled and (decay := o.pop("weight_decay")):
                 dw = decayed_gradient(w, dw, decay)
-            state = self.state.setdefault(key, {slot: np.zeros_like(w) for slot in self.slots})
             w[...] = self.update(w, dw, state, o)
+        if jobs:
+            steps.do(jobs)
 
     def belong_to(self, owner: Any, anew: bool = False) -> None:
         """Serve one network: what is remembered of its weights would be wrong for those of another.
@@ -127,24 +141,51 @@ class Optimizer:
         """The next value of one weight, by the options `o` of its group; replaces what `state` remembers."""
         raise NotImplementedError
 
+    def job(self, steps: Any, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Any:
+        """The same, decay and all, as a job of `steps` (`tinycnn.kernels.steps`); None if that has no such job."""
+        return None
+
     def options_of(self, key: str) -> Options:
         """The options in force for one weight."""
         own = {option: getattr(self, option) for option in (*self.options, "weight_decay")}
         for pattern, options in self.groups.items():
             if fnmatch.fnmatchcase(key, pattern):
-                return own | options
+                own |= options
+                break
+        own["lr"] *= self.rate_factor()
         return own
+
+    def rate_factor(self) -> float:
+        """What the schedule multiplies the rates by, in the step that is being taken, or was taken last."""
+        if self.schedule is None:
+            return 1.0
+        return self.schedule.factor(self.epochs if self.schedule.every == "epoch" else max(self.steps - 1, 0))
+
+    def end_epoch(self, numbers: Mapping[str, float]) -> None:
+        """Count an epoch, and show its numbers to the schedule."""
+        self.epochs += 1
+        if self.schedule is not None:
+            self.schedule.observe(numbers)
+
+    def forget(self) -> None:
+        """Begin anew: no steps, no epochs, nothing remembered."""
+        self.steps, self.epochs, self.state = 0, 0, {}
+        if self.schedule is not None:
+            self.schedule = schedule_of(self.schedule.config())
 
     def config(self) -> dict[str, Any]:
         """The options that make an equal optimizer."""
         common: dict[str, Any] = {"weight_decay": 0.0, "clip_value": None, "clip_norm": None, "groups": {}}
         changed = {k: getattr(self, k) for k, usual in common.items() if getattr(self, k) != usual}
+        if self.schedule is not None:
+            changed["schedule"] = self.schedule.config()
         return {option: getattr(self, option) for option in self.options} | changed
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that is remembered, so that training can go on from it to the same bits."""
         state = {key: {slot: value.copy() for slot, value in slots.items()} for key, slots in self.state.items()}
-        return {"name": self.name, "steps": self.steps, "state": state}
+        schedule = {} if self.schedule is None else self.schedule.state_dict()
+        return {"name": self.name, "steps": self.steps, "epochs": self.epochs, "schedule": schedule, "state": state}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from a saved state; raises ValueError if it is another optimizer's."""
@@ -155,7 +196,9 @@ class Optimizer:
         for key, slots in saved["state"].items():
             if set(slots) != set(self.slots):
                 raise ValueError(f"the state of {key} has {sorted(slots)}, and {self!r} remembers {sorted(self.slots)}")
-        self.steps = int(saved["steps"])
+        self.steps, self.epochs = int(saved["steps"]), int(saved.get("epochs", 0))
+        if self.schedule is not None and saved.get("schedule"):
+            self.schedule.load_state_dict(saved["schedule"])
         self.state = {key: {s: np.array(v) for s, v in slots.items()} for key, slots in saved["state"].items()}
 
     def _clipped(self, grads: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -168,14 +211,5 @@ class Optimizer:
         return grads
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
-
-
-def check_option(name: str, value: Any, least: float, below: float = math.inf) -> float:
-    """A finite number in [least, below); raises ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    if not (math.isfinite(value) and least <= value < below):
-        upper = f" and < {below:g}" if below < math.inf else ""
-        raise ValueError(f"{name} must be ≥ {least:g}{upper}, got {value!r}")
-    return float(value)
+        shown = self.config() | ({} if self.schedule is None else {"schedule": self.schedule})
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"

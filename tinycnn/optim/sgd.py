@@ -88,6 +88,14 @@ class SGD(Optimizer):
         w, state["v"] = step(w, dw, state["v"], o["lr"], o["momentum"])
         return w
 
+    def job(self, steps: Any, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Any:
+        """The same formula, compiled; Nesterov's is not."""
+        if not o["momentum"]:
+            return steps.sgd_job(w, dw, o["lr"], o["weight_decay"])
+        if o.get("nesterov", self.nesterov):
+            return None
+        return steps.momentum_job(w, dw, state["v"], o["lr"], o["momentum"], o["weight_decay"])
+
 
 class Momentum(SGD):
     """SGD with momentum 0.9 unless told otherwise."""
@@ -125,3 +133,7 @@ class GD(Optimizer):
     def update(self, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Array:
         """The same formula as SGD's; what differs is the batch."""
         return sgd_step(w, dw, o["lr"])
+
+    def job(self, steps: Any, w: Array, dw: Array, state: dict[str, Array], o: Options) -> Any:
+        """The same formula, compiled."""
+        return steps.sgd_job(w, dw, o["lr"], o["weight_decay"])

@@ -19,7 +19,7 @@ def predict_file(model: Sequential, path: str | Path, invert: bool | None = None
     Raises ValueError for a model that does not say how a picture becomes its input, or that says more of a picture
     than one class; ImageError for what is no picture.
     """
-    pixels, inverted = _input(model, path, invert)
+    pixels, inverted = read_input(model, path, invert)
     p = model.predict_proba(pixels[None])[0]
     if p.ndim != 1:
         raise ValueError("this model gives a class for every pixel of a picture, not one for all of it")
@@ -32,7 +32,8 @@ def predict_file(model: Sequential, path: str | Path, invert: bool | None = None
     }
 
 
-def _input(model: Sequential, path: str | Path, invert: bool | None) -> tuple[np.ndarray, bool]:
+def read_input(model: Sequential, path: str | Path, invert: bool | None = None) -> tuple[np.ndarray, bool]:
+    """A picture file as one input of the model (C, H, W), and whether it was inverted; raises as `predict_file`."""
     reader, shape = model.preprocessing.get("reader"), model.input_shape
     if reader not in ("digit", "picture") or shape is None or len(shape) != 3:
         raise ValueError("this model does not say how a picture becomes its input; use model.predict in Python")

@@ -22,7 +22,7 @@ from tinycnn.files import write_whole
 from tinycnn.runs.network import network_for
 from tinycnn.runs.parts import Parts
 from tinycnn.runs.settings import Settings, SettingsError
-from tinycnn.runs.things import augment_of
+from tinycnn.runs.things import augment_of, optimizer_of
 from tinycnn.runs.width import scaled
 
 BATCH = 32
@@ -105,8 +105,10 @@ def _try(settings: Settings, parts: Parts, width: float, most: int) -> Trial:
     whole = network_for(settings, parts)
     model = scaled(whole, width)
     model.classes, model.preprocessing = whole.classes, whole.preprocessing
-    model.compile(whole.optimizer, whole.loss, ["accuracy"], whole.regularizer)
+    model.compile(optimizer_of(settings), settings.loss or "cross_entropy", ["accuracy"], whole.regularizer)
     train, val = parts.train, parts.val
+    assert isinstance(train, Dataset)  # measure_capacity has seen to it
+    assert isinstance(val, Dataset)
     batch = settings.batch_size or BATCH
     epochs = max(1, round((settings.epochs or 1) * math.ceil(most / batch) / math.ceil(len(train) / batch)))
     model.fit(train.x, train.y, epochs, batch, verbose=0, augment=augment_of(settings))

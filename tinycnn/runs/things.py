@@ -43,6 +43,8 @@ def optimizer_of(settings: Settings) -> Optimizer:
     options = {k: v for k, v in settings.optimizer.items() if k != "name"}
     if settings.lr is not None:
         options["lr"] = settings.lr
+    if settings.schedule:
+        options["schedule"] = dict(settings.schedule)
     return _made(optim.OPTIMIZERS, settings.optimizer.get("name", "adam"), options, "optimizer", "optimizer")
 
 
@@ -67,14 +69,24 @@ def _made(table: Mapping[str, Callable[..., Any]], name: Any, options: dict[str,
         make = lookup(table, name, what)
     except ValueError as error:
         raise SettingsError(f"{where}: {error}") from None
-    taken = inspect.signature(make).parameters
+    taken = _parameters(make)
     for option in options:
         if option not in taken:
             raise SettingsError(f"{where}, {name}, has no option {option!r}{nearest(option, taken)}")
-    missing = [k for k, p in taken.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    if left := [k for k in missing if k not in options]:
+    if left := [k for k, p in taken.items() if p.default is p.empty and k not in options]:
         raise SettingsError(f"{where}, {name}, needs {', '.join(left)}")
     try:
         return make(**options)
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{where}, {name}: {error}") from None
+
+
+def _parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What it may be given; a class that hands further options on takes those of the class that it stands on."""
+    found: dict[str, inspect.Parameter] = {}
+    for one in make.__mro__ if isinstance(make, type) else (make,):
+        mine = inspect.signature(one).parameters
+        found |= {k: p for k, p in mine.items() if p.kind is p.POSITIONAL_OR_KEYWORD and k not in found}
+        if not any(p.kind is p.VAR_KEYWORD for p in mine.values()):
+            break
+    return found

@@ -34,11 +34,15 @@ class Range:
 
     def draw(self, rng: np.random.Generator) -> float:
         """One number, evenly or by its logarithm."""
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        if self.low > 0 and self.high / self.low >= LOGARITHMIC:
-            found = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-            return round(found) if whole else float(f"{found:.4g}")
-        return int(rng.integers(self.low, self.high + 1)) if whole else float(f"{rng.uniform(self.low, self.high):.4g}")
+        low, high = self.low, self.high
+        if low > 0 and high / low >= LOGARITHMIC:
+            found = math.exp(rng.uniform(math.log(low), math.log(high)))
+            return round(found) if self._whole else float(f"{found:.4g}")
+        return int(rng.integers(int(low), int(high) + 1)) if self._whole else float(f"{rng.uniform(low, high):.4g}")
+
+    @property
+    def _whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 def tried(texts: Sequence[str]) -> dict[str, Any]:

@@ -42,6 +42,24 @@ class History(Mapping[str, list[float]]):
         return f"<history of {self.epochs} epochs: {last}>" if last else "<history of 0 epochs>"
 
 
+class Mean:
+    """Means over examples, from means over batches of different sizes."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, numbers: Mapping[str, float], size: int) -> None:
+        """Add a batch's means."""
+        self.count += size
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value) * size
+
+    def values(self) -> dict[str, float]:
+        """The means over all examples so far."""
+        return {name: total / self.count for name, total in self.sums.items()}
+
+
 class Evaluation(tuple):
     """The loss and the metrics of an evaluation: unpacks in order, and answers to names.
 

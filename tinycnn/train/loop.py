@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from tinycnn import backends
 from tinycnn.data.dataset import batches
 from tinycnn.errors import ShapeError
-from tinycnn.train.history import History
+from tinycnn.kept import keeping
+from tinycnn.train.checkpoint import Checkpoint, resume
+from tinycnn.train.history import History, Mean
+from tinycnn.train.interrupts import Asked, Terminated, interrupts
 from tinycnn.train.metrics import accuracy, mae, mse, r2, top_k_accuracy
-from tinycnn.train.progress import Progress
+from tinycnn.train.run import Run
 
 Array = np.ndarray
 Metric = Callable[[Any, Any], float]
@@ -32,9 +37,13 @@ class Trainable(Protocol):
     epochs_seen: int
 
     def forward(self, x: Array, train: bool = False) -> Array: ...  # noqa: D102
-    def backward(self, dy: Array) -> Array: ...  # noqa: D102
+    def learn(self, dy: Array) -> None: ...  # noqa: D102
     def named_params(self) -> dict[str, Array]: ...  # noqa: D102
     def named_grads(self) -> dict[str, Array]: ...  # noqa: D102
+    def named_buffers(self) -> dict[str, Array]: ...  # noqa: D102
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None: ...  # noqa: D102
+    def save(self, path: Any) -> None: ...  # noqa: D102
     def penalty(self) -> tuple[float, dict[str, Array]]: ...  # noqa: D102
     def first_not_finite(self, x: Array) -> str: ...  # noqa: D102
     def prepare(self, x: Array) -> Array: ...  # noqa: D102
@@ -46,93 +55,165 @@ class Augmenter(Protocol):
     def batch(self, x: Array, t: Array, seed: int, epoch: int, index: Array) -> tuple[Array, Array]: ...  # noqa: D102
 
 
-class Mean:
-    """Means over examples, from means over batches of different sizes."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.count = 0
-
-    def add(self, numbers: Mapping[str, float], size: int) -> None:
-        """Add a batch's means."""
-        self.count += size
-        for name, value in numbers.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value) * size
-
-    def values(self) -> dict[str, float]:
-        """The means over all examples so far."""
-        return {name: total / self.count for name, total in self.sums.items()}
-
-
 @np.errstate(over="ignore", invalid="ignore")  # infinities and NaN are reported in words, with their layer
 def train_step(model: Trainable, x: Array, t: Array) -> dict[str, float]:
     """One step on one batch; returns the loss and metrics as they were before the update.
 
     Raises FloatingPointError, before any weight is changed, if the loss is not finite.
     """
+    with keeping():
+        numbers, grads = gradients(model, x, t)
+    model.optimizer.step({key: w for key, w in model.named_params().items() if key in grads}, grads)
+    return numbers
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def gradients(model: Trainable, x: Array, t: Array) -> tuple[dict[str, float], dict[str, Array]]:
+    """The loss and metrics on one batch, and the gradient of every weight that learns.
+
+    Raises FloatingPointError if any of them is not finite.
+    """
     scores = model.forward(x, train=True)
     penalty, pulls = model.penalty()
     loss = float(model.loss.forward(scores, t)) + penalty
     if not math.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss}: {model.first_not_finite(x)}")
-    model.backward(model.loss.backward())
+    model.learn(model.loss.backward())
     grads = model.named_grads()
-    grads |= {key: grads[key] + pull for key, pull in pulls.items()}
-    for key, dw in grads.items():
-        if not np.isfinite(dw).all():
-            raise FloatingPointError(f"the loss is {loss:.4g}, but the gradient of {key} is not finite")
-    numbers = {"loss": loss} | {name: metric(t, scores) for name, metric in model.metrics.items()}
-    model.optimizer.step(model.named_params(), grads)
-    return numbers
+    grads |= {key: grads[key] + pull for key, pull in pulls.items() if key in grads}
+    if (key := first_not_finite(grads)) is not None:
+        raise FloatingPointError(f"the loss is {loss:.4g}, but the gradient of {key} is not finite")
+    return {"loss": loss} | {name: metric(t, scores) for name, metric in model.metrics.items()}, grads
 
 
-def fit(
-    model: Trainable, x: Array, t: Array, epochs: int, batch_size: int, rng: np.random.Generator | None,
-    validate: Callable[[], Mapping[str, float]] | None, verbose: int, augment: Augmenter | None = None,
-) -> History:  # fmt: skip
-    """Train for some epochs on batches, shuffled by `rng` (in order without one); returns the numbers of each epoch.
+def first_not_finite(grads: Mapping[str, Array]) -> str | None:
+    """The name of the first gradient that holds a NaN or an infinity, or None."""
+    steps = backends.steps_in_place()
+    if steps is not None and all(steps.serves(dw) for dw in grads.values()):
+        place = steps.first_not_finite(list(grads.values()))
+        return None if place is None else list(grads)[place]
+    return next((key for key, dw in grads.items() if not np.isfinite(dw).all()), None)
 
-    `augment` changes each training batch; what `validate` looks at, it never sees.
+
+def fit(run: Run, resume_from: str | Path | None = None) -> History:
+    """Train on batches, shuffled by the run's generator (in order without one); returns the numbers of each epoch.
+
+    `run.augment` changes each training batch; what `run.validate` looks at, it never sees.
     """
-    history = History()
-    progress = Progress(verbose, epochs, math.ceil(len(x) / batch_size))
+    checkpoints = [one for one in run.callbacks if isinstance(one, Checkpoint)]
+    for callback in run.callbacks:
+        callback.check(run)
+    if (schedule := run.model.optimizer.schedule) is not None and schedule.monitor is not None:
+        run.check_monitor(schedule.monitor, repr(schedule))
+    if resume_from is not None:
+        resume(run, resume_from)
+        run.say(f"resumed from {resume_from}: {run.position}")
     try:
-        for epoch in range(1, epochs + 1):
-            progress.begin_epoch(epoch)
-            numbers = _epoch(model, x, t, batch_size, rng, progress, epoch, augment)
-            model.epochs_seen += 1
-            if validate is not None:
-                numbers |= {f"val_{name}": value for name, value in validate().items()}
-            history.add(numbers)
-            progress.end_epoch(epoch, numbers)
+        with interrupts(bool(checkpoints)) as asked:
+            for callback in run.callbacks:
+                callback.begin(run)
+            while not run.reason and (run.epoch < run.epochs or not run.epoch_is_over):
+                _epoch(run, asked, checkpoints)
+            for callback in run.callbacks:
+                callback.end(run)
     finally:
-        progress.close()
-    return history
+        run.progress.close()
+    if run.reason:
+        run.say(f"stopped after {run.position}: {run.reason}")
+    return run.history
 
 
-def _epoch(
-    model: Trainable, x: Array, t: Array, batch_size: int, rng: np.random.Generator | None, progress: Progress,
-    epoch: int, augment: Augmenter | None,
-) -> dict[str, float]:  # fmt: skip
-    mean = Mean()
-    with closing(numbered_batches(x, t, batch_size, rng)) as taken:
-        for step, (x_batch, t_batch, rows) in enumerate(taken, start=1):
-            if augment is not None:
-                x_batch, t_batch = _augmented(augment, model, x_batch, t_batch, rows)
-            try:
-                numbers = train_step(model, model.prepare(x_batch), t_batch)
-            except FloatingPointError as error:
-                raise FloatingPointError(
-                    f"training stopped at epoch {epoch}, step {step}: {error}\n"
-                    "  Try a smaller learning rate, and inputs scaled to [0, 1]. "
-                    "The weights are those before this step."
-                ) from None
-            mean.add(numbers, len(x_batch))
-            progress.batch(mean.values())
-    for key, w in model.named_params().items():
+def _epoch(run: Run, asked: Asked, checkpoints: list[Checkpoint]) -> None:
+    """The rest of the epoch that was begun, or else the next one."""
+    if run.epoch_is_over:
+        run.epoch, run.step, run.epoch_is_over, run.mean = run.epoch + 1, 0, False, Mean()
+        run.order = None if run.rng is None else run.rng.bit_generator.state
+    elif run.rng is not None:
+        run.rng.bit_generator.state = run.order  # so that the same order is drawn again
+    run.progress.begin_epoch(run.epoch, run.step)
+    with closing(_groups(run)) as groups:
+        for group in groups:
+            _step(run, group, checkpoints)
+            _tell(run, "after_step", asked, checkpoints)
+            if run.reason:
+                return
+    _check_weights(run)
+    run.model.epochs_seen += 1
+    run.numbers = run.mean.values()
+    if run.validate is not None:
+        run.numbers |= {f"val_{name}": value for name, value in run.validate().items()}
+    run.epoch_is_over = True
+    run.history.add(run.numbers)
+    run.model.optimizer.end_epoch(run.numbers)
+    run.progress.end_epoch(run.epoch, run.numbers)
+    _tell(run, "after_epoch", asked, checkpoints)
+
+
+def _tell(run: Run, moment: str, asked: Asked, checkpoints: list[Checkpoint]) -> None:
+    """Show the run to every callback, then let those that save it do so; end it if a signal has asked for that."""
+    for callback in run.callbacks:
+        getattr(callback, moment)(run)
+    for callback in run.callbacks:
+        callback.settle(run)
+    if asked.signal is not None:
+        saved = [one for one in checkpoints if one.save(run)]
+        where = f"saved in {saved[0].last}: go on with resume_from={str(saved[0].last)!r}" if saved else "not saved"
+        error = asked.error(f"training was interrupted at {run.position}; the run is {where}")
+        if isinstance(error, Terminated):  # which shows no words of its own
+            run.progress.last_words(str(error))
+        raise error
+
+
+Batch = tuple[Array, Array, Array]
+
+
+def _groups(run: Run) -> Generator[list[Batch]]:
+    """The batches of each step, one or `accumulate` of them; without those that were done before the run resumed."""
+    group: list[Batch] = []
+    with closing(numbered_batches(run.x, run.t, run.batch_size, run.rng)) as taken:
+        for place, batch in enumerate(taken, start=1):
+            if place > run.step + len(group):
+                group.append(batch)
+            if len(group) == run.accumulate or (group and place == run.steps):
+                yield group
+                group = []
+
+
+def _step(run: Run, group: list[Batch], checkpoints: list[Checkpoint]) -> None:
+    """One step of the optimizer, on one batch or on several whose gradients are added up."""
+    model, examples = run.model, sum(len(x) for x, _, _ in group)
+    total: dict[str, Any] = {}
+    try:
+        for x, t, rows in group:
+            if run.augment is not None:
+                x, t = _augmented(run.augment, model, x, t, rows)
+            run.batch = model.prepare(x)
+            if run.accumulate == 1:
+                run.numbers = train_step(model, run.batch, t)
+            else:
+                run.numbers, grads = gradients(model, run.batch, t)
+                for key, dw in grads.items():  # each counts by its share of the examples, as in one large batch
+                    total[key] = total.get(key, 0) + dw * dw.dtype.type(len(x) / examples)
+            run.step += 1
+            run.mean.add(run.numbers, len(x))
+            run.progress.batch(run.mean.values())
+        if total:
+            model.optimizer.step({key: w for key, w in model.named_params().items() if key in total}, total)
+    except FloatingPointError as error:
+        kept = "".join(f"\n  The state saved last is in {one.last}." for one in checkpoints if one.last.exists())
+        raise FloatingPointError(
+            f"training stopped at epoch {run.epoch}, step {run.step + 1}: {error}\n"
+            "  Try a smaller learning rate, and inputs scaled to [0, 1]. "
+            f"The weights are those before this step.{kept}"
+        ) from None
+
+
+def _check_weights(run: Run) -> None:
+    for key, w in run.model.named_params().items():
         if not np.isfinite(w).all():
-            raise FloatingPointError(f"training stopped after epoch {epoch}: the weights {key} are no longer finite")
-    return mean.values()
+            raise FloatingPointError(
+                f"training stopped after epoch {run.epoch}: the weights {key} are no longer finite"
+            )
 
 
 def numbered_batches(

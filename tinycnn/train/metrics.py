@@ -1,4 +1,7 @@
-"""Metrics: how often a classifier is right, and how it is wrong; those of numbers are in `metrics_regression`.
+"""Metrics: how often a classifier is right, and how it is wrong.
+
+Those of its scores are in `metrics_curves`, of its probabilities in `metrics_calibration`, of numbers in
+`metrics_regression`.
 
 Nearly all count in one table, the confusion matrix m: m[a,b] examples of class a were taken for class b. Its diagonal
 is what went right, a column what was called b, a row what was a.
@@ -11,21 +14,25 @@ for no examples at all, for scores that are NaN, and for a label that is no clas
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinycnn.formula import formula
 from tinycnn.train.labels import classes_of, scores_of
+from tinycnn.train.metrics_averages import Average, averaged, macro_average, micro_average, weighted_average
+from tinycnn.train.metrics_calibration import brier_score, calibration_curve, expected_calibration_error
+from tinycnn.train.metrics_curves import auc, average_precision, precision_recall_curve, roc_auc, roc_curve
 from tinycnn.train.metrics_regression import mae, mse, r2
 
 __all__ = [
-    "accuracy", "averaged", "classification_report", "confusion_matrix", "dice", "f1", "iou", "macro_average", "mae",
-    "micro_average", "mse", "precision", "r2", "recall", "top_k_accuracy", "weighted_average",
+    "accuracy", "auc", "average_precision", "averaged", "brier_score", "calibration_curve", "classification_report",
+    "confusion_matrix", "dice", "expected_calibration_error", "f1", "iou", "macro_average", "mae", "micro_average",
+    "mse", "precision", "precision_recall_curve", "r2", "recall", "roc_auc", "roc_curve", "top_k_accuracy",
+    "weighted_average",
 ]  # fmt: skip
 
-Average = Literal["macro", "micro", "weighted"] | None
 _SHAPES = "m (K,K) -> "
 _M = "m[a,b] counts the examples of class a that were taken for class b"
 
@@ -34,6 +41,11 @@ def _labels(names: dict[str, Any]) -> dict[str, Any]:
     """Both as class integers, and how many classes there are, for the formulas."""
     true, pred, K = classes_of(names["y_true"], names["y_pred"], names.get("num_classes"))
     return {"y_true": true, "y_pred": pred, "K": K}
+
+
+def _soft_labels(names: dict[str, Any]) -> dict[str, Any]:
+    true, pred, _ = classes_of(names["y_true"], names["y_pred"], None, soft=True)
+    return {"y_true": true, "y_pred": pred}
 
 
 def _matrix(names: dict[str, Any]) -> dict[str, Any]:
@@ -47,22 +59,23 @@ def _matrix(names: dict[str, Any]) -> dict[str, Any]:
     "accuracy = mean[n](y_true[n] == y_pred[n])",
     shapes="y_true (N), y_pred (N) -> accuracy ()",
     source="Fawcett 2006, Pattern Recognition Letters 27(8), section 2",
-    given=_labels,
+    given=_soft_labels,
 )
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """The part of the examples whose class was found.
 
-    y_true (N,) or one-hot (N, K), y_pred (N,) or scores (N, K) -> a number in [0, 1]; raises as the module says.
+    y_true (N,) or one-hot (N, K), y_pred (N,) or scores (N, K) -> a number in [0, 1]; raises as the module says. A
+    target may also be shared among classes, as mixed examples have it: the one with the largest part counts.
 
     >>> accuracy([0, 1, 2, 2], [0, 1, 2, 1])
     0.75
     """
-    true, pred, _ = classes_of(y_true, y_pred, None)
+    true, pred, _ = classes_of(y_true, y_pred, None, soft=True)
     return float(np.mean(true == pred))
 
 
 def _ranks(names: dict[str, Any]) -> dict[str, Any]:
-    true, scores = scores_of(names["y_true"], names["scores"])
+    true, scores = scores_of(names["y_true"], names["scores"], soft=True)
     return {"y_true": true, "scores": scores}
 
 
@@ -80,14 +93,15 @@ def top_k_accuracy(y_true: ArrayLike, scores: ArrayLike, k: int = 5) -> float:
     """The part of the examples whose class is among the k with the highest scores.
 
     y_true (N,) or one-hot (N, K), scores (N, K) -> a number in [0, 1]; k = 1 is the accuracy, and with k ≥ K all are
-    right. Raises ValueError unless k is an int ≥ 1, and as the module says.
+    right. Of a target that is shared among classes, the largest part counts. Raises ValueError unless k is an int ≥ 1,
+    and as the module says.
 
     >>> top_k_accuracy([0, 2], [[0.1, 0.6, 0.3], [0.1, 0.6, 0.3]], k=2)
     0.5
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k must be an int ≥ 1, got {k!r}")
-    true, rows = scores_of(y_true, scores)
+    true, rows = scores_of(y_true, scores, soft=True)
     right = rows[np.arange(len(true)), true][:, None]
     tied_before = (rows == right) & (np.arange(rows.shape[1]) < true[:, None])
     return float(np.mean(((rows > right) | tied_before).sum(axis=1) < k))
@@ -238,81 +252,15 @@ def dice(
     return f1(y_true, y_pred, average, num_classes, zero_division)
 
 
-@formula(
-    "average = sum[k](ratio[k] if ratio[k] == ratio[k] else 0) / sum[k](ratio[k] == ratio[k])",
-    where="a ratio that is no number (NaN, which does not equal itself) is left out",
-    shapes="ratio (K) -> average ()",
-    source="Yang 1999, Information Retrieval 1(1), section 3.2",
-)
-def macro_average(ratio: NDArray[np.float64]) -> float:
-    """The plain mean over the classes: a rare class counts as much as a common one.
-
-    >>> macro_average(np.array([1.0, 0.5, np.nan]))
-    0.75
-    """
-    return weighted_average(ratio, np.ones(len(ratio)))
-
-
-@formula(
-    "average = sum[k](top[k]) / sum[k](bottom[k])",
-    where="top[k] / bottom[k] is the ratio of class k",
-    shapes="top (K), bottom (K) -> average ()",
-    source="Yang 1999, Information Retrieval 1(1), section 3.2",
-)
-def micro_average(top: NDArray, bottom: NDArray) -> float:
-    """One ratio of all classes' counts together: every example counts as much.
-
-    >>> micro_average(np.array([1, 3]), np.array([2, 4])).__round__(4)
-    0.6667
-    """
-    return float(top.sum() / bottom.sum())
-
-
-@formula(
-    "average = sum[k](actual[k] * ratio[k] if ratio[k] == ratio[k] else 0)"
-    " / sum[k](actual[k] if ratio[k] == ratio[k] else 0)",
-    where="actual[k] is how many examples class k has; a ratio that is no number is left out",
-    shapes="ratio (K), actual (K) -> average ()",
-    source="Sokolova & Lapalme 2009, Information Processing & Management 45(4)",
-)
-def weighted_average(ratio: NDArray[np.float64], actual: NDArray) -> float:
-    """The mean over the classes, each as often as it occurs; NaN where nothing is left to average.
-
-    >>> weighted_average(np.array([1.0, 0.5]), np.array([3, 1]))
-    0.875
-    """
-    weight = np.where(np.isnan(ratio), 0, actual)
-    return float(weight @ np.nan_to_num(ratio) / weight.sum()) if weight.any() else float("nan")
-
-
-def averaged(
-    top: NDArray, bottom: NDArray, actual: NDArray, average: Average, zero_division: float
-) -> NDArray[np.float64] | float:
-    """One ratio a class, top[k] / bottom[k] (`zero_division` where bottom[k] is 0), and one number of all if asked.
-
-    top, bottom, actual (K,), the last the examples of each class; `average` is None, "macro", "micro" or "weighted"
-    (see `macro_average`, `micro_average`, `weighted_average`). Macro's mean is over all K classes, those that never
-    occur included (they count as `zero_division`). Micro, where each example has one class, is the accuracy.
-    A `zero_division` of np.nan leaves such classes out. Raises ValueError for another word than these.
-
-    >>> averaged(np.array([1, 3]), np.array([2, 4]), np.array([1, 3]), average="micro", zero_division=0.0).__round__(4)
-    0.6667
-    """
-    if average == "micro":
-        return micro_average(top, bottom)  # never 0 / 0: at least one example was called something
-    ratio = np.full(len(top), float(zero_division))
-    np.divide(top, bottom, out=ratio, where=bottom != 0)
-    if average is None:
-        return ratio
-    if average in ("macro", "weighted"):
-        return macro_average(ratio) if average == "macro" else weighted_average(ratio, actual)
-    raise ValueError(f"average must be None, 'macro', 'micro' or 'weighted', got {average!r}.")
-
-
-def classification_report(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[str] | None = None) -> str:
+def classification_report(
+    y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[str] | None = None, output_dict: bool = False
+) -> str | dict[str, Any]:
     """Precision, recall and F1 of each class, and of all, as a table of text.
 
-    `classes` names the K classes. Undefined ratios (see `precision` and `recall`) show as 0. Raises as the module says.
+    `classes` names the K classes. Undefined ratios (see `precision` and `recall`) show as 0. With `output_dict` the
+    same numbers come by name, {"cat": {"precision": …, "recall": …, "f1": …, "examples": …}, …, "macro": …}; "micro",
+    which is the accuracy where each example has one class, is there too. Raises as the module says, and with
+    `output_dict` ValueError for two classes of one name.
 
     >>> print(classification_report([0, 0, 1, 1], [0, 0, 1, 0], classes=("cat", "dog")))
               precision  recall     F1  examples
@@ -322,14 +270,25 @@ def classification_report(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequenc
     weighted      0.833   0.750  0.733         4
     accuracy                     0.750         4
     """
+    rows, right = _report_rows(y_true, y_pred, classes)
+    if output_dict:
+        if len({name for name, *_ in rows} | {"accuracy"}) <= len(rows):
+            raise ValueError(f"classes: each needs a name of its own, and not that of an average; got {classes}.")
+        words = ("precision", "recall", "f1", "examples")
+        return {name: dict(zip(words, numbers, strict=True)) for name, *numbers in rows} | {"accuracy": right}
+    width = max(len(name) for name, *_ in rows)
+    lines = [f"{'':{width}}  precision  recall     F1  examples"]
+    lines += [f"{name:{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {n:8,}" for name, p, r, f, n in rows if name != "micro"]
+    return "\n".join([*lines, f"{'accuracy':{width}}  {'':17}  {right:5.3f}  {rows[-1][-1]:8,}"])
+
+
+def _report_rows(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[str] | None) -> tuple[list[Any], float]:
+    """(name, precision, recall, F1, examples) of each class, then of their averages; and the accuracy."""
     K = None if classes is None else len(classes)
     m = confusion_matrix(y_true, y_pred, K)
     names = [str(c) for c in (range(len(m)) if classes is None else classes)]
-    width = max(len(name) for name in [*names, "weighted"])
-    columns = [f(y_true, y_pred, None, K) for f in (precision, recall, f1)]
-    rows = [*zip(names, *columns, m.sum(axis=1), strict=True)]
-    averages: tuple[Average, ...] = ("macro", "weighted")
-    rows += [(a, *(f(y_true, y_pred, a, K) for f in (precision, recall, f1)), m.sum()) for a in averages]
-    lines = [f"{'':{width}}  precision  recall     F1  examples"]
-    lines += [f"{name:{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {n:8,}" for name, p, r, f, n in rows]
-    return "\n".join([*lines, f"{'accuracy':{width}}  {'':17}  {m.trace() / m.sum():5.3f}  {m.sum():8,}"])
+    averages: tuple[Average, ...] = ("macro", "weighted", "micro")
+    columns = [np.asarray(f(y_true, y_pred, None, K)).tolist() for f in (precision, recall, f1)]
+    rows = [*zip(names, *columns, m.sum(axis=1).tolist(), strict=True)]
+    rows += [(a, *(f(y_true, y_pred, a, K) for f in (precision, recall, f1)), int(m.sum())) for a in averages]
+    return rows, float(m.trace() / m.sum())

@@ -19,14 +19,14 @@ class Progress:
         self._bar: Any = None
         self._started = 0.0
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Start the clock, and a bar where there is a terminal."""
+    def begin_epoch(self, epoch: int, done: int = 0) -> None:
+        """Start the clock, and a bar where there is a terminal, with the batches that are done already."""
         self._started = time.perf_counter()
         if self.bars:
             from tqdm.std import tqdm
 
             title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
-            self._bar = tqdm(total=self.steps, desc=title, file=sys.stdout, unit="batch", leave=False)
+            self._bar = tqdm(total=self.steps, initial=done, desc=title, file=sys.stdout, unit="batch", leave=False)
 
     def batch(self, numbers: Mapping[str, float]) -> None:
         """Advance the bar by a batch."""
@@ -41,6 +41,18 @@ class Progress:
             seconds = time.perf_counter() - self._started
             title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
             print(f"{title}  {seconds:.1f} s  {_words(numbers)}", flush=True)
+
+    def say(self, text: str) -> None:
+        """Print a line of its own, unless told to be silent."""
+        if self.verbose:
+            if self._bar is not None:
+                self._bar.clear()
+            print(text, flush=True)
+
+    def last_words(self, text: str) -> None:
+        """Print a line on standard error, even where told to be silent: the program is about to end."""
+        self.close()
+        print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leave the terminal tidy when training ends early."""

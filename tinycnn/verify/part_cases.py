@@ -52,6 +52,23 @@ def score_case(seed: int) -> tuple[Array, Array, int]:
     return rng.integers(0, K, N), rng.permutation(N * K).reshape(N, K) / 7, int(rng.integers(1, K))
 
 
+def ranking_case(seed: int) -> tuple[Array, Array]:
+    """Labels of 0 and 1, both of which occur, and scores with ties."""
+    rng = np.random.default_rng([seed, 4])
+    return np.append(rng.integers(0, 2, 18), [0, 1]), rng.integers(-4, 5, 20) / 3
+
+
+def belief_case(seed: int) -> tuple[Array, Array]:
+    """Labels of one of K classes, and rows of probabilities, some on the edges between bins."""
+    rng = np.random.default_rng([seed, 5])
+    K = int(rng.integers(3, 6))
+    p = rng.dirichlet(np.ones(K), 24)
+    p[:4] = np.eye(K)[rng.integers(0, K, 4)]
+    p[4:6, :] = 0
+    p[4:6, :2] = 0.5
+    return rng.integers(0, K, 24), p
+
+
 def number_case(seed: int) -> tuple[Array, Array]:
     """True numbers and predictions."""
     rng = np.random.default_rng([seed, 3])

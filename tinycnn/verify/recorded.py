@@ -10,7 +10,8 @@ import numpy as np
 
 @cache
 def recorded(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one recording, by case: `torch_ops`, `torch_optim`, `torch_parts` or `sklearn_metrics`.
+    """The arrays of one recording, by case: `torch_ops`, `torch_optim`, `torch_schedules`, `torch_parts` or
+    `sklearn_metrics`.
 
     PyTorch 2.13 and scikit-learn 1.9 computed them in float64; tests/make_golden.py is the program that asked them.
     """

@@ -82,10 +82,12 @@ def _jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> I
     from tinycnn.verify.witness_foundations import foundation_rows
     from tinycnn.verify.witness_images import image_rows
     from tinycnn.verify.witness_initialisers import initialiser_rows
+    from tinycnn.verify.witness_judging import judging_rows
     from tinycnn.verify.witness_metrics import metric_rows
     from tinycnn.verify.witness_ops import op_rows
     from tinycnn.verify.witness_optimizers import optimizer_rows
     from tinycnn.verify.witness_parts import part_rows
+    from tinycnn.verify.witness_schedules import schedule_rows
 
     for name in dict.fromkeys(case.name for case in CASES):
         if wanted and name not in wanted:
@@ -99,8 +101,10 @@ def _jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> I
         return
     yield "im2col, sizes, statistics", partial(part_rows, thorough, seed)
     yield "optimizers", partial(optimizer_rows, thorough)
+    yield "schedules", schedule_rows
     yield "initialisers", partial(initialiser_rows, thorough, seed)
     yield "metrics", metric_rows
+    yield "judging", judging_rows
     yield "data", partial(data_rows, thorough, seed)
     yield "images", partial(image_rows, thorough, seed)
     yield "foundations", partial(foundation_rows, thorough, seed)

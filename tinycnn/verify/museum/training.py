@@ -75,7 +75,8 @@ MUTANTS = (
     Mutant(
         "batchnorm-test-statistics", 25, "Batch norm uses the batch's statistics at test time",
         ("batch_norm",),
-        (Patch("layers.norm:_BatchNorm.forward", "    if not train:\n", "    if not train and len(x) == 1:\n"),),
+        (Patch("layers.norm:_BatchNorm.forward", "    if not (train and self.trainable):\n",
+               "    if not (train and self.trainable) and len(x) == 1:\n"),),
         "In evaluation the layer goes on normalising by the batch at hand, so that a prediction depends on which other"
         " images are predicted with it.",
         "no one report: what a forgotten model.eval() does in PyTorch",

@@ -1,0 +1,175 @@
+"""What one kernel runs together gives what the layers give one by one, and is seen where it is meant to be."""
+
+import numpy as np
+import pytest
+from oracles import assert_same
+
+from tinycnn import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    MaxPool2D,
+    MaxUnpool2D,
+    ReLU,
+    Residual,
+    Sequential,
+    SkipConcat,
+    Upsample2D,
+    backend,
+    backends,
+    kept,
+    threads,
+    zoo,
+)
+from tinycnn.model.fuse import ConvReLU, plan, steps_now
+from tinycnn.train.loop import gradients
+
+DTYPES = [np.float32, np.float64]
+TOLERANCE = {np.float32: 3e-6, np.float64: 1e-13}
+NETWORKS = {
+    "pooled": lambda: [Conv2D(6, 3, padding=1), ReLU(), MaxPool2D(2), Conv2D(5, (3, 2), use_bias=False), ReLU(),
+                       MaxPool2D(2), Flatten(), Dense(3)],
+    "strided, in groups": lambda: [Conv2D(6, 3, stride=2, groups=3, dilation=2, padding=2), ReLU(),
+                                   Conv2D(4, 1), ReLU(), AvgPool2D(2), Flatten(), Dense(3)],
+    "inside others": lambda: [Conv2D(4, 3, padding="same"), ReLU(), MaxPool2D(2),
+                              SkipConcat([Residual([Conv2D(4, 3, padding="same"), ReLU()]), MaxPool2D(2),
+                                          Conv2D(5, 3, padding="same"), ReLU(), Upsample2D(2)]),
+                              Flatten(), Dense(3)],
+}  # fmt: skip
+
+
+def _trained(layers, dtype):
+    model = Sequential(layers(), input_shape=(3, 16, 13 if layers is not NETWORKS["inside others"] else 24), seed=1)
+    model.compile("sgd")
+    return model.astype(dtype)
+
+
+def _batch(model, dtype, n=9):
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(n, *model.input_shape)).astype(dtype), rng.integers(0, 3, n)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fused_and_unfused_agree_in_loss_and_all_gradients(name, dtype):
+    model = _trained(NETWORKS[name], dtype)
+    x, t = _batch(model, dtype)
+    with kept.keeping():
+        fused, fused_grads = gradients(model, x, t)
+    fused_grads = {key: dw.copy() for key, dw in fused_grads.items()}
+    with backend("numpy"):
+        plain, plain_grads = gradients(model, x, t)
+    assert fused["loss"] == pytest.approx(plain["loss"], rel=TOLERANCE[dtype])
+    assert fused_grads.keys() == plain_grads.keys()
+    for key, dw in fused_grads.items():
+        assert_same(dw, plain_grads[key], tol=30 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fused_and_unfused_agree_in_the_gradient_of_the_input(name):
+    model = _trained(NETWORKS[name], np.float64)
+    x, _ = _batch(model, np.float64)
+    dy = np.random.default_rng(6).normal(size=(9, 3))
+    with kept.keeping():
+        y = model.forward(x)
+        assert any(isinstance(step, ConvReLU) for step in model._steps)
+        dx = model.backward(dy)
+    with backend("numpy"):
+        assert_same(y, model.forward(x), tol=1e-12)
+        assert_same(dx, model.backward(dy), tol=1e-12)
+
+
+def test_layers_called_one_by_one_are_as_they_were_also_after_training():
+    model = _trained(NETWORKS["pooled"], np.float64)
+    x, t = _batch(model, np.float64)
+    model.fit(x, t, verbose=0)
+    dy = np.random.default_rng(7).normal(size=(9, 3))
+    y = x
+    for layer in model.layers:
+        y = layer.forward(y)
+    dx = dy
+    for layer in reversed(model.layers):
+        dx = layer.backward(dx)
+    assert_same(y, model.forward(x), tol=1e-14)
+    assert_same(dx, model.backward(dy), tol=1e-14)
+    assert_same(y, model.predict(x), tol=1e-12)
+
+
+def test_what_one_kernel_runs_is_off_outside_on_other_rungs_while_recorded_and_where_somebody_looks_on():
+    layers = NETWORKS["pooled"]()
+    assert steps_now(layers) == layers
+    with kept.keeping():
+        assert [type(step) for step in steps_now(layers)] == [ConvReLU, ConvReLU, Flatten, Dense]
+        for name in ("numpy", "loops", "njit"):
+            with backend(name):
+                assert steps_now(layers) == layers
+        with backends.recording():
+            assert steps_now(layers) == layers
+        layers[1].forward = layers[1].forward
+        assert [type(step) for step in steps_now(layers)] == [Conv2D, ReLU, MaxPool2D, ConvReLU, Flatten, Dense]
+
+
+class MyReLU(ReLU):
+    """Somebody's own: it may do anything."""
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes"),
+    [([Conv2D(1, 1), ReLU(), MaxPool2D(2)], [3]), ([Conv2D(1, 1), ReLU(), MaxPool2D(3)], [2, 1]),
+     ([Conv2D(1, 1), ReLU(), MaxPool2D(2, stride=1)], [2, 1]),
+     ([Conv2D(1, 1), ReLU(), MaxPool2D(2, padding=1)], [2, 1]),
+     ([Conv2D(1, 1), ReLU(), MaxPool2D(2, ceil_mode=True)], [2, 1]), ([Conv2D(1, 1), MyReLU()], [1, 1]),
+     ([Conv2D(1, 1), ReLU(), AvgPool2D(2)], [2, 1]), ([ReLU(), Conv2D(1, 1)], [1, 1]), ([Conv2D(1, 1)], [1])],
+)  # fmt: skip
+def test_only_what_the_kernel_can_do_is_planned(layers, sizes):
+    assert [len(step.layers) if isinstance(step, ConvReLU) else 1 for step in plan(layers)] == sizes
+
+
+def test_a_pool_that_an_unpool_goes_by_is_a_step_of_its_own():
+    layers = [Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(2), MaxUnpool2D(of="pool1"), Flatten(), Dense(3)]
+    model = Sequential(layers, input_shape=(3, 8, 6))
+    model.compile()
+    assert "one kernel each: conv1 + relu1\n" in model.summary() + "\n"
+    x, t = _batch(model, np.float32)
+    model.fit(x, t, verbose=0)
+    with backend("numpy"):
+        expected = model.predict(x)
+    assert_same(model.predict(x), expected, tol=1e-5)
+
+
+def test_the_summary_shows_the_plan_also_of_layers_inside_others():
+    text = zoo.digits().summary()
+    assert "one kernel each: conv1 + relu1; conv2 + relu2 + pool1; conv3 + relu3 + pool2" in text
+    inside = Sequential(NETWORKS["inside others"](), input_shape=(3, 16, 24)).summary()
+    assert "conv1 + relu1 + pool1; conv1 + relu1; conv1 + relu1" in inside
+    assert "kernel each" not in Sequential([Flatten(), Dense(2)], input_shape=(1, 2, 2)).summary()
+
+
+@pytest.mark.parametrize("frozen", [(), ("conv1",), ("conv1", "conv2")])
+def test_the_first_layer_that_learns_is_not_asked_for_the_gradient_of_its_input(frozen, monkeypatch):
+    model = _trained(NETWORKS["pooled"], np.float32)
+    x, t = _batch(model, np.float32)
+    for name in frozen:
+        model.freeze(name)
+    asked = []
+    whole = ConvReLU.backward
+    monkeypatch.setattr(ConvReLU, "backward", lambda step, dy: asked.append(step.conv.name) or whole(step, dy))
+    with kept.keeping():
+        found = gradients(model, x, t)[1]
+    expected = ["conv2"] if not frozen else []
+    assert asked == expected
+    assert not any(key.startswith(frozen) for key in found if frozen)
+
+
+def test_a_whole_training_has_the_same_bits_on_one_thread_and_on_two():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(64, 3, 32, 32)).astype(np.float32), rng.integers(0, 10, 64)
+    found = []
+    for n in (1, 2):
+        model = zoo.article004()
+        model.compile("adam", metrics=["accuracy"])
+        with threads(n):
+            history = model.fit(x, y, epochs=2, batch_size=24, verbose=0)
+        found.append([history.history, {key: w.tobytes() for key, w in model.named_params().items()}])
+    assert found[0] == found[1]

@@ -1,0 +1,147 @@
+"""A case, measured: two processes that take turns on command, so that what slows the machine slows both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from tinycnn.bench.cases import Case
+from tinycnn.bench.inputs import same
+from tinycnn.bench.machine import version_of
+from tinycnn.bench.networks import macs_of, network
+from tinycnn.bench.rows import Row, median, ratio, row, spread
+from tinycnn.bench.talk import Child, ChildError
+
+ROUNDS = 7  # turns of each side
+REST = 0.01  # seconds in which the other side's threads stop looking for work
+OP_SHARE = 0.15  # of a network's seconds, for an op
+SLOW_SHARE = 0.15  # of a case's seconds, for each rung that is not the kernels
+
+Turns = list[list[float]]
+
+
+def measure(
+    cases: Sequence[Case], seconds: float, threads: int, machine: str, torch: bool | None = None, memory: bool = True,
+    now: Callable[[str], None] = lambda what: None,
+) -> list[Row]:  # fmt: skip
+    """Rows of some cases from one pair of processes; a case that fails is a row that says so.
+
+    PyTorch is measured where it is installed, unless `torch` is False; memory for networks, in further processes.
+    """
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        sides: list[Child] = []
+        for case in cases:
+            now(case.name)
+            try:
+                sides = sides or _begin(stack, threads, torch)
+                found = _one(case, sides, seconds)
+                rows += _with_memory(found, case, sides) if memory and case.what == "network" else found
+            except ChildError as error:
+                rows.append(row(case.name, "numba", case.kinds[0], error=str(error)))
+                stack.close()
+                sides = []
+    return [r | {"machine": machine} for r in rows]
+
+
+def _begin(stack: ExitStack, threads: int, torch: bool | None) -> list[Child]:
+    names = ["ours", "theirs"] if torch is not False and version_of("torch") else ["ours"]
+    sides = [stack.enter_context(Child(name, threads)) for name in names]
+    for side in sides:
+        side.wait()
+    return sides
+
+
+def _one(case: Case, sides: list[Child], seconds: float) -> list[Row]:
+    spec = case.as_dict()
+    runs = [(side, variant) for side in sides for variant in side.ask("variants", case=spec)]
+    fast = [(side, v) for side, v in runs if v == "numba" or side.side == "theirs"]
+    ready = {variant: side.ask("prepare", case=spec, variant=variant) for side, variant in runs}
+    rows = []
+    for kind in case.kinds:
+        turn = seconds / len(case.kinds) / ROUNDS / len(fast)
+        turns = _take_turns(fast, kind, turn)
+        for side, variant in runs:
+            if (side, variant) not in fast:
+                turns[variant] = [side.ask("time", seconds * SLOW_SHARE, variant=variant, kind=kind)]
+        rows += _rows(case, kind, turns, ready)
+    for side in sides:
+        side.ask("drop")
+    return rows
+
+
+def _with_memory(rows: list[Row], case: Case, sides: list[Child]) -> list[Row]:
+    """The rows of the kernels with the memory that each side takes, in fresh processes: by now all is compiled."""
+    found: dict[str, list[dict[str, int]]] = {"ours": [], "theirs": []}
+    for side in sides:
+        for variant in ["numba"] if side.side == "ours" else side.ask("variants", case=case.as_dict()):
+            with Child(side.side, side.threads) as fresh:
+                found[side.side].append(fresh.ask("prepare", case=case.as_dict(), variant=variant))
+    known = {}
+    for name, start in (("ours", ""), ("theirs", "torch_")):
+        for key in ("rss", "whole_rss"):
+            if found[name]:
+                known[f"{start}{key}_mb"] = min(one[key] for one in found[name]) / 2**20
+    return [r | (known if r["backend"] == "numba" else {}) for r in rows]
+
+
+def _take_turns(fast: list[tuple[Child, str]], kind: str, seconds: float) -> dict[str, Turns]:
+    """The times of each variant, turn after turn."""
+    turns: dict[str, Turns] = {variant: [] for _, variant in fast}
+    for _ in range(ROUNDS):
+        for side, variant in fast:
+            time.sleep(REST)
+            turns[variant].append(side.ask("time", seconds, variant=variant, kind=kind))
+    return turns
+
+
+def _rows(case: Case, kind: str, turns: dict[str, Turns], ready: dict[str, Any]) -> list[Row]:
+    flat = {variant: [t for turn in given for t in turn] for variant, given in turns.items()}
+    theirs = [v for v in ("nchw", "nhwc") if v in turns]
+    fastest = min(theirs, key=lambda v: median(flat[v]), default=None)
+    rows = []
+    for rung in ("numba", *case.rungs):
+        ms, flops = median(flat[rung]), _flops(case, kind)
+        known: dict[str, Any] = {
+            "tinycnn_ms": ms, "spread": spread(flat[rung]), "steps": len(flat[rung]),
+            "check": ready[rung]["check"], "gflops": flops and flops / ms / 1e6,
+        }  # fmt: skip
+        if fastest:
+            known |= {f"torch_{v}_ms": median(flat[v]) for v in theirs}
+            known |= {
+                "torch_spread": spread(flat[fastest]), "torch_check": ready[fastest]["check"],
+                "fused_adam": ready[fastest]["fused"],
+                "same_maths": same(case.kinds[0], ready[rung]["check"], ready[fastest]["check"]),
+            }  # fmt: skip
+            found = ratio(turns[rung], [turns[v] for v in theirs]) if rung == "numba" else None
+            known["ratio"], known["ratio_spread"] = found or (ms / median(flat[fastest]), None)
+        rows.append(row(case.name, rung, kind, **known))
+    return rows
+
+
+def _flops(case: Case, kind: str) -> float | None:
+    """Two operations a multiply-accumulate; a step does forward's three times, but for dx of the first layer."""
+    if case.what != "network":
+        return case.flops
+    total, first = macs_of(network(case.options))
+    return 2.0 * case.options["batch"] * (3 * total - first if kind == "train" else total)
+
+
+def groups(cases: Sequence[Case]) -> list[list[Case]]:
+    """Cases that share a pair of processes: each network has its own, and all ops together one."""
+    ops = [case for case in cases if case.what != "network"]
+    return [[case] for case in cases if case.what == "network"] + ([ops] if ops else [])
+
+
+def measure_all(
+    cases: Sequence[Case], seconds: float, threads: int, machine: str, now: Callable[[str], None],
+    torch: bool | None = None,
+) -> list[Row]:  # fmt: skip
+    """Rows of all these cases; `now` is told which comes next. An op gets a fraction of a network's seconds."""
+    rows: list[Row] = []
+    for group in groups(cases):
+        share = 1.0 if group[0].what == "network" else OP_SHARE
+        rows += measure(group, share * seconds, threads, machine, torch, now=now)
+    return rows

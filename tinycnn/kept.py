@@ -1,0 +1,116 @@
+"""Kept buffers: arrays that are used again as soon as nobody holds them.
+
+A fresh array of 50 MB costs more than the convolution that fills it: the system hands it over page by page, each of
+them cleared. So while a network works (`keeping`), arrays come from those that earlier steps are done with. One is
+handed out again only when nobody holds it, nor any view of it: Python itself counts who does. What a caller keeps is
+therefore his own, by construction, and nothing has to be said when it is no longer needed.
+
+Outside, `empty` is NumPy's.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+SMALL = 64 * 1024  # bytes below which the system's own way is as fast
+ROOM = 1.25  # an array may come from one that is larger by so much
+
+_here = threading.local()
+
+
+class Pool:
+    """Arrays of bytes, each of which is either somebody's or free."""
+
+    def __init__(self) -> None:
+        self._sizes: list[int] = []  # in order, and beside each the array that has it
+        self._arrays: list[Array] = []
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array with whatever stood in it before: a free one that is large enough, or else a new one."""
+        wanted = math.prod(shape) * np.dtype(dtype).itemsize
+        place = first = bisect_left(self._sizes, wanted)
+        while place < len(self._sizes) and self._sizes[place] <= ROOM * wanted:
+            if self.holders(place) == NOBODY:
+                return _part(self._arrays[place], wanted, shape, dtype)
+            place += 1
+        self._sizes.insert(first, wanted)
+        self._arrays.insert(first, np.empty(wanted, np.uint8))
+        return _part(self._arrays[first], wanted, shape, dtype)
+
+    def holders(self, place: int) -> int:
+        """How many references there are to an array, or, by its views, to its memory."""
+        return sys.getrefcount(self._arrays[place])
+
+
+def _part(array: Array, size: int, shape: tuple[int, ...], dtype: Any) -> Array:
+    return array[:size].view(dtype).reshape(shape)
+
+
+def _count_of_nobody() -> int:
+    """What `holders` says of an array that only the pool has."""
+    pool = Pool()
+    pool.empty((1,), np.uint8)
+    return pool.holders(0)
+
+
+NOBODY = _count_of_nobody()
+COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """Use arrays again in this thread, until the outermost `keeping` ends."""
+    if is_keeping():
+        yield
+        return
+    _here.pool = Pool() if COUNTS else None
+    _here.works = True
+    try:
+        yield
+    finally:
+        _here.pool, _here.works = None, False
+
+
+def is_keeping() -> bool:
+    """Whether a network works in this thread: then what its layers remember is forgotten as soon as it is used."""
+    return getattr(_here, "works", False)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Use arrays again, and let no layer remember anything: there will be no backward pass."""
+    before = is_asking()
+    _here.asks = True
+    try:
+        with keeping():
+            yield
+    finally:
+        _here.asks = before
+
+
+def is_asking() -> bool:
+    """Whether a forward pass is all there will be."""
+    return getattr(_here, "asks", False)
+
+
+def empty(shape: Any, dtype: Any) -> Array:
+    """An array with no particular numbers in it, as `np.empty`; inside `keeping` perhaps one that was used before."""
+    pool: Pool | None = getattr(_here, "pool", None)
+    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if pool is None or math.prod(shape) * np.dtype(dtype).itemsize < SMALL:
+        return np.empty(shape, dtype)
+    return pool.empty(shape, dtype)
+
+
+def empty_like(array: Array) -> Array:
+    """An array of the same shape and type, in plain order."""
+    return empty(array.shape, array.dtype)

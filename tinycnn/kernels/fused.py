@@ -1,0 +1,98 @@
+"""Convolution, ReLU and max pool as one kernel: the same numbers, but what lies between them never reaches memory.
+
+A convolution's output is large, and the two steps behind it do next to nothing with each number but fetch and store
+it. So each block of rows goes through all three while it is in the cache. Forward, the block is convolved into working
+space, and what is written is cut at 0 and pooled, with one byte for each result that remembers where its gradient
+belongs. Backward, the block's dy is made from those bytes and the upstream gradient, once, right where dw, dx and db
+read it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinycnn.kept import empty, empty_like
+from tinycnn.kernels.activation import relu_backward, relu_forward
+from tinycnn.kernels.conv import arguments, conv2d_backward, conv2d_forward, convolve, gradients
+from tinycnn.kernels.conv_blocks import DW, DX
+from tinycnn.kernels.conv_plan import plan_conv
+from tinycnn.kernels.fused_blocks import RELU, RELU_POOL
+from tinycnn.kernels.fused_rows import SHORTEST
+from tinycnn.kernels.pool import max_pool2d_backward, max_pool2d_forward
+from tinycnn.kernels.threads import covered, plain
+from tinycnn.ops.checks import Array, upstream
+from tinycnn.ops.window import place_pool
+
+
+def conv2d_relu_forward(
+    x: Array, w: Array, b: Array | None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    flip: bool = False, pool: int = 0,
+) -> tuple[Array, tuple]:  # fmt: skip
+    """Convolve and keep what is positive; with pool=2, of every 2×2 numbers the largest.
+
+    >>> conv2d_relu_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), np.zeros(1), pool=2)[0]
+    array([[[[4.]]]])
+    """
+    if pool not in (0, 2):
+        raise ValueError(f"pool must be 0 (none) or 2 (a 2×2 max pool), got {pool!r}")
+    x, w, b, options = arguments(x, w, b, stride, padding, dilation, groups, flip)
+    if not covered(x, w, b):
+        return _one_by_one(x, w, b, options, pool)
+    x, w = plain(x), plain(w)
+    plan = plan_conv(x.shape[1:], w.shape, *options, len(x), x.itemsize, pool)
+    s = plan.sizes
+    OH, OW = s.OH, s.OW
+    if pool:
+        window = place_pool(OH, OW, 2)
+        OH, OW = window.OH, window.OW
+    y = empty((len(x), s.F, OH, OW), x.dtype)
+    kept = empty((len(x), s.F, OH, max(OW, SHORTEST)), np.uint8)
+    convolve(x, w, b, plan, y, kept, RELU_POOL if pool else RELU)
+    return y, (kept, y.shape, (x, w, b is not None, options, pool), plan)
+
+
+def conv2d_relu_backward(dy: Array, cache: tuple, wanted: str = "all") -> tuple[Array | None, Array, Array | None]:
+    """dx, dw and db; with wanted="weights", None for dx, which then costs nothing."""
+    if wanted not in ("all", "weights"):
+        raise ValueError(f'wanted must be "all" or "weights", got {wanted!r}')
+    kept, y_shape, given, plan = cache
+    if kept is None:
+        return _one_by_one_backward(dy, given, wanted)
+    x, w, has_bias, _, pool = given
+    dy = upstream(dy, y_shape)
+    if dy.dtype != x.dtype or not np.isfinite(w).all():
+        return _anew(dy, given, wanted)
+    dx = empty_like(x) if wanted == "all" else None
+    dw, db = empty_like(w), empty((len(w),), x.dtype)
+    after = RELU_POOL if pool else RELU
+    gradients(dy, x, w, plan, DW if dx is None else DX + DW, x if dx is None else dx, dw, db, None, kept, after)
+    if not np.isfinite(dw).all():
+        return _anew(dy, given, wanted)
+    return dx, dw, db if has_bias else None
+
+
+def _one_by_one(x: Array, w: Array, b: Array | None, options: tuple, pool: int) -> tuple[Array, tuple]:
+    """The three steps each on its own: what is no float32 or float64 throughout is for `ops`, as ever."""
+    y, conv = conv2d_forward(x, w, b, *options)
+    y, relu = relu_forward(y)
+    cache = None
+    if pool:
+        y, cache = max_pool2d_forward(y, pool)
+    return y, (None, y.shape, (conv, relu, cache), None)
+
+
+def _one_by_one_backward(dy: Array, caches: tuple, wanted: str) -> tuple[Array | None, Array, Array | None]:
+    conv, relu, pool = caches
+    if pool is not None:
+        dy = max_pool2d_backward(dy, pool)
+    dx, dw, db = conv2d_backward(relu_backward(dy, relu), conv)
+    return dx if wanted == "all" else None, dw, db
+
+
+def _anew(dy: Array, given: tuple, wanted: str) -> tuple[Array | None, Array, Array | None]:
+    """The same one by one: mixed types, or an infinity that zeros would turn into NaN (see `conv2d_backward`)."""
+    x, w, has_bias, options, pool = given
+    b = np.zeros(len(w), w.dtype) if has_bias else None
+    return _one_by_one_backward(dy, _one_by_one(x, w, b, options, pool)[1][2], wanted)

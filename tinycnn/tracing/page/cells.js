@@ -1,0 +1,331 @@
+// A formula taken apart cell by cell, in the browser: the walk of tinycnn/formula/expand.py over the program that the
+// trace carries. Nothing is computed but the cells that are asked for, and those that these read.
+import { Cell, total } from "./cell.js";
+import { MINUS } from "./numbers.js";
+
+const SIGNS = { "+": " + ", "-": " \u2212 ", "*": "\u00b7", "/": " / ", "//": "//", "%": " mod ", "**": "^" };
+const ORDERS = { "==": " = ", "!=": " \u2260 ", "<": " < ", "<=": " \u2264 ", ">": " > ", ">=": " \u2265 " };
+
+const REST = "_rest"; // the axes that `...` stands for, counted as one
+const floorMod = (a, b) => a - b * Math.floor(a / b);
+const larger = (a, b) => b > a || (Number.isNaN(b) && !Number.isNaN(a));
+const APPLY = {
+  "+": (a, b) => a + b,
+  "-": (a, b) => a - b,
+  "*": (a, b) => a * b,
+  "/": (a, b) => a / b,
+  "//": (a, b) => Math.floor(a / b),
+  "%": floorMod,
+  "**": (a, b) => a ** b,
+};
+const COMPARE = {
+  "==": (a, b) => a === b,
+  "!=": (a, b) => a !== b,
+  "<": (a, b) => a < b,
+  "<=": (a, b) => a <= b,
+  ">": (a, b) => a > b,
+  ">=": (a, b) => a >= b,
+};
+const FUNCTIONS = {
+  exp: Math.exp,
+  log: Math.log,
+  sqrt: Math.sqrt,
+  floor: Math.floor,
+  tanh: Math.tanh,
+  sin: Math.sin,
+  cos: Math.cos,
+  max: (a, b) => (larger(a, b) ? b : a),
+  min: (a, b) => (larger(-a, -b) ? b : a),
+};
+const CONSTANTS = { inf: Infinity, pi: Math.PI };
+const REDUCTIONS = ["sum", "mean", "max", "min", "prod", "argmax"];
+
+function reduce(kind, parts) {
+  if (kind === "sum") return total(parts);
+  if (kind === "mean") {
+    const sum = total(parts);
+    return new Cell(" / ", sum.value / parts.length, [sum, new Cell("number", parts.length)]);
+  }
+  if (kind === "prod")
+    return new Cell(
+      "prod",
+      parts.reduce((product, part) => product * part.value, 1),
+      parts,
+    );
+  const sign = kind === "min" ? -1 : 1;
+  let best = parts[0].value;
+  for (const part of parts.slice(1)) if (larger(sign * best, sign * part.value)) best = part.value;
+  return new Cell(kind, best, parts);
+}
+
+export const ravel = (index, shape) => index.reduce((flat, i, axis) => flat * shape[axis] + i, 0);
+
+export function unravel(flat, shape) {
+  const index = [];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index.unshift(flat % shape[axis]);
+    flat = Math.floor(flat / shape[axis]);
+  }
+  return index;
+}
+
+// The open indices of an expression, in the order they appear; a word that `let` defines opens those it depends on.
+function openIndices(node, words, found = new Set(), bound = []) {
+  const [kind, ...rest] = node;
+  if (kind === "idx" && !bound.includes(rest[0])) found.add(rest[0]);
+  if (kind === "name") for (const index of words[rest[0]] ?? []) found.add(index);
+  if (REDUCTIONS.includes(kind)) return openIndices(rest[1], words, found, [...bound, ...rest[0]]);
+  for (const child of rest) {
+    if (!Array.isArray(child)) continue;
+    for (const one of Array.isArray(child[0]) ? child : [child]) openIndices(one, words, found, bound);
+  }
+  return found;
+}
+
+// The places at which an expression reads an array.
+function readsOf(node, symbol, found) {
+  if (!Array.isArray(node)) return found;
+  if (node[0] === "read" && node[1] === symbol) found.push(node[2]);
+  if (node[0] === "name" && node[1] === symbol) found.push([]);
+  for (const child of node) readsOf(child, symbol, found);
+  return found;
+}
+
+// What `value` says a name is: {shape, data}; a plain number is an array without axes.
+const asArray = (value) => (typeof value === "number" ? { shape: [], data: [value] } : value);
+
+export class Cells {
+  // `program` as the trace has it; `values` gives every name that it reads: numbers, and {shape, data}.
+  constructor(program, values) {
+    Object.assign(this, { program, values, known: new Map() });
+    this.words = program.map((statement) =>
+      Object.fromEntries(statement.let.flatMap(([names, expr]) => names.map((name) => [name, openIndices(expr, {})]))),
+    );
+    this.outer = program.map((statement, k) => {
+      const found = new Set();
+      for (const node of [...statement.places, ...(statement.scatter ? [statement.expr] : [])])
+        this.open(node, k, found);
+      return Object.keys(statement.indices).filter((name) => found.has(name));
+    });
+  }
+
+  open(node, k, found = new Set()) {
+    return openIndices(node, this.words[k], found);
+  }
+
+  shape(symbol) {
+    return this.program.find((one) => one.target === symbol)?.shape ?? asArray(this.values[symbol]).shape;
+  }
+
+  cell(index, result = this.program.at(-1).target) {
+    return this.made(result, index, this.program.length);
+  }
+
+  // A cell as the statements before this one have left it: the last that fills it, and all that add to it.
+  made(symbol, index, before) {
+    const key = `${symbol}|${index}|${before}`;
+    if (!this.known.has(key)) this.known.set(key, this.make(symbol, index, before));
+    return this.known.get(key);
+  }
+
+  make(symbol, index, before) {
+    let added = [];
+    for (let k = before - 1; k >= 0; k--) {
+      const statement = this.program[k];
+      if (statement.target !== symbol) continue;
+      const turns = this.landings(index, k);
+      if (statement.scatter) {
+        added = [...turns.map((turn) => this.expand(statement.expr, turn, k)), ...added];
+      } else if (turns.length) {
+        const first = this.expand(statement.expr, turns.at(-1), k);
+        return added.length ? total([first, ...added]) : first;
+      }
+    }
+    const start = this.given(symbol, index);
+    const scattered = this.program.slice(0, before).some((one) => one.target === symbol && one.scatter);
+    if (start !== 0 || !scattered) {
+      added = [new Cell("read", start, [], symbol, index), ...added];
+      if (added.length === 1) return added[0];
+    }
+    return total(added);
+  }
+
+  given(symbol, index) {
+    if (!(symbol in this.values)) return CONSTANTS[symbol] ?? 0;
+    const { shape, data } = asArray(this.values[symbol]);
+    return Number(data[ravel(index, shape)]);
+  }
+
+  // Where a statement reads or writes: its index expressions as numbers, and `_rest` as the axes it counts through.
+  place(symbol, nodes, at, k) {
+    const last = nodes.at(-1);
+    if (last?.[0] !== "idx" || last[1] !== REST) return nodes.map((node) => this.number(node, at, k));
+    const index = nodes.slice(0, -1).map((node) => this.number(node, at, k));
+    return [...index, ...unravel(at[REST], this.shape(symbol).slice(index.length))];
+  }
+
+  // What statement `before` reads there: given, or made by those before it.
+  read(symbol, index, before) {
+    const making = this.program.slice(0, before).filter((statement) => statement.target === symbol);
+    if (!making.length) return new Cell("read", this.given(symbol, index), [], symbol, index);
+    const made = this.made(symbol, index, before);
+    if (making.at(-1).scatter || (made.kind === "read" && made.symbol === symbol)) return made;
+    return new Cell("read", made.value, [], symbol, index, made);
+  }
+
+  expand(expr, at, k) {
+    const go = (node, more) => this.expand(node, more ? { ...at, ...more } : at, k);
+    const [kind, ...rest] = expr;
+    if (kind === "read") return this.read(rest[0], this.place(rest[0], rest[1], at, k), k);
+    if (kind in SIGNS) {
+      const parts = rest.map((part) => go(part));
+      return new Cell(SIGNS[kind], APPLY[kind](parts[0].value, parts[1].value), parts);
+    }
+    if (REDUCTIONS.includes(kind)) {
+      const parts = [];
+      for (const turn of this.turns(rest[0], k)) parts.push(go(rest[1], turn));
+      return reduce(kind, parts);
+    }
+    if (kind === "num") return new Cell("number", rest[0]);
+    if (kind === "idx") return new Cell("number", at[rest[0]]);
+    if (kind === "name") return rest[0] in at ? new Cell("number", at[rest[0]]) : this.read(rest[0], [], k);
+    if (kind === "neg") {
+      const part = go(rest[0]);
+      return new Cell(MINUS, -part.value, [part]);
+    }
+    if (kind === "if") return go(go(rest[0]).value ? rest[1] : rest[2]);
+    if (kind === "cmp") {
+      const parts = rest[1].map((part) => go(part));
+      const holds = rest[0].every((order, i) => COMPARE[order](parts[i].value, parts[i + 1].value));
+      return new Cell(
+        "[]",
+        holds ? 1 : 0,
+        parts,
+        rest[0].map((order) => ORDERS[order]),
+      );
+    }
+    const parts = rest[1].map((part) => go(part));
+    return new Cell(rest[0], FUNCTIONS[rest[0]](...parts.map((part) => part.value)), parts);
+  }
+
+  // Every setting of some indices, the last of them running fastest.
+  *turns(names, k) {
+    const sizes = names.map((name) => this.program[k].indices[name]);
+    const count = sizes.reduce((product, size) => product * size, 1);
+    for (let flat = 0; flat < count; flat++) {
+      const place = unravel(flat, sizes);
+      yield Object.fromEntries(names.map((name, axis) => [name, place[axis]]));
+    }
+  }
+
+  number(node, at, k) {
+    if (node[0] === "idx" || (node[0] === "name" && node[1] in at)) return at[node[1]];
+    if (node[0] === "num") return node[1];
+    if (node[0] in APPLY) return APPLY[node[0]](this.number(node[1], at, k), this.number(node[2], at, k));
+    return this.expand(node, at, k).value;
+  }
+
+  // Which turns of a statement's loops write to this cell, in the order of the loops.
+  landings(index, k) {
+    const { target, places } = this.program[k];
+    return this.sorted(this.solve(this.flat(target, places, index), k, places), k);
+  }
+
+  // A cell's index as the places count it: where they end in `_rest`, its last axes are one.
+  flat(symbol, places, index) {
+    const last = places.at(-1);
+    if (last?.[0] !== "idx" || last[1] !== REST) return index;
+    const lead = places.length - 1;
+    return [...index.slice(0, lead), ravel(index.slice(lead), this.shape(symbol).slice(lead))];
+  }
+
+  sorted(rows, k) {
+    const outer = this.outer[k];
+    const missing = rows.length ? outer.filter((name) => !(name in rows[0])) : [];
+    const all = this.cross(rows, missing, k).map((row) => this.withWords(row, k));
+    return all.sort((a, b) => {
+      const first = outer.find((name) => a[name] !== b[name]);
+      return first === undefined ? 0 : a[first] - b[first];
+    });
+  }
+
+  // The settings of the indices that give these expressions these values. The table of candidates grows by one place's
+  // indices at a time and shrinks at once to those that fit.
+  solve(wanted, k, places) {
+    if (places.length !== wanted.length) return [];
+    let table = [{}];
+    const waiting = places.map((place, axis) => ({ place, wanted: wanted[axis], open: [...this.open(place, k)] }));
+    while (waiting.length) {
+      const missing = ({ open }) => open.filter((name) => !(name in table[0]));
+      waiting.sort((a, b) => missing(a).length - missing(b).length);
+      const { place, wanted: value, open } = waiting.shift();
+      const lone = place[0] === "idx" && !(place[1] in table[0]);
+      table = lone
+        ? this.fixed(table, place[1], value, k)
+        : this.cross(table, missing({ open }), k).filter(
+            (row) => this.number(place, this.withWords(row, k), k) === value,
+          );
+      if (!table.length) return [];
+    }
+    return table;
+  }
+
+  // A row together with the words that `let` defines, as soon as all that they depend on is known.
+  withWords(row, k) {
+    const words = this.program[k].let.filter(([names]) => [...this.words[k][names[0]]].every((name) => name in row));
+    return words.reduce((known, [names, expr]) => {
+      const place = this.argmax(expr, row, k);
+      return { ...known, ...Object.fromEntries(names.map((name, axis) => [name, place[axis]])) };
+    }, row);
+  }
+
+  // Where the largest is, the first of equals and of NaN.
+  argmax([, names, body], row, k) {
+    const key = `${k}|${names}|${[...openIndices(["argmax", names, body], {})].map((name) => row[name])}`;
+    if (!this.known.has(key)) {
+      let best = null,
+        largest = -Infinity;
+      for (const turn of this.turns(names, k)) {
+        const value = this.number(body, { ...row, ...turn }, k);
+        if (best === null || larger(largest, value)) [best, largest] = [names.map((name) => turn[name]), value];
+      }
+      this.known.set(key, best);
+    }
+    return this.known.get(key);
+  }
+
+  // Every cell of `result` that this cell of an operand has a part in: the formula's index maps, read backwards.
+  readers(symbol, index, result) {
+    const found = new Map(),
+      seen = new Set(),
+      waiting = [[symbol, index, 0]];
+    while (waiting.length) {
+      const [name, place, from] = waiting.pop();
+      for (let k = from; k < this.program.length; k++) {
+        const { target, places, expr } = this.program[k];
+        for (const read of readsOf(expr, name, [])) {
+          for (const row of this.sorted(this.solve(this.flat(name, read, place), k, read), k)) {
+            const cell = this.place(target, places, row, k),
+              key = `${k}|${cell}`;
+            if (seen.has(key)) continue;
+            seen.add(key);
+            if (target === result) found.set(String(cell), cell);
+            else waiting.push([target, cell, k + 1]);
+          }
+        }
+      }
+    }
+    return [...found.values()];
+  }
+
+  fixed(table, name, wanted, k) {
+    const inside = wanted >= 0 && wanted < this.program[k].indices[name];
+    return inside ? table.map((row) => ({ ...row, [name]: wanted })) : [];
+  }
+
+  cross(table, names, k) {
+    if (!names.length) return table;
+    const turns = [...this.turns(names, k)];
+    return table.flatMap((row) => turns.map((turn) => ({ ...row, ...turn })));
+  }
+}

@@ -1,0 +1,34 @@
+// Blue for what is negative, orange for what is positive, near-white for exactly 0; the sign is always printed too.
+
+const NEGATIVE = [0x21, 0x66, 0xac],
+  ZERO = [0xf7, 0xf7, 0xf7],
+  POSITIVE = [0xb3, 0x58, 0x06];
+
+// The colour of a value on a scale that ends at ±most, as [red, green, blue].
+export function colour(value, most) {
+  if (Number.isNaN(value)) return [0xd9, 0xd9, 0xd9];
+  const share = most > 0 ? Math.min(1, Math.abs(value) / most) : 0;
+  const end = value < 0 ? NEGATIVE : POSITIVE;
+  return ZERO.map((zero, channel) => Math.round(zero + (end[channel] - zero) * share));
+}
+
+const linear = (channel) => (channel <= 10 ? channel / 255 / 12.92 : ((channel / 255 + 0.055) / 1.055) ** 2.4);
+export const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+
+export function contrast(a, b) {
+  const [dark, light] = [luminance(a), luminance(b)].sort((p, q) => p - q);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+const BLACK = [0, 0, 0],
+  WHITE = [255, 255, 255];
+export const css = (rgb) => `rgb(${rgb.join(",")})`;
+
+// What is written on a colour: black or white, whichever is read more easily.
+export const ink = (rgb) => (contrast(rgb, BLACK) >= contrast(rgb, WHITE) ? BLACK : WHITE);
+
+export function largest(data) {
+  let most = 0;
+  for (const value of data) if (Number.isFinite(value) && Math.abs(value) > most) most = Math.abs(value);
+  return most;
+}

@@ -1,0 +1,49 @@
+// Elements made in one line. Text goes in as text and never as markup, so a class name may hold anything.
+
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true && !name.startsWith("aria-")) element.setAttribute(name, "");
+    else if ((value !== false || name.startsWith("aria-")) && value !== null && value !== undefined)
+      element.setAttribute(name, String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export const button = (text, title, onclick, more = {}) =>
+  h("button", { type: "button", title, onclick, ...more }, text);
+
+export const fill = (element, ...children) =>
+  element.replaceChildren(...children.flat().filter((child) => child !== null));
+
+const MATHML = "http://www.w3.org/1998/Math/MathML";
+const ELEMENTS = new Set(
+  (
+    "math semantics annotation mrow mi mn mo mtext mspace msub msup msubsup mfrac msqrt mroot munder " +
+    "mover munderover mtable mtr mtd mstyle mpadded mphantom"
+  ).split(" "),
+);
+const ATTRIBUTES = new Set(
+  (
+    "display encoding mathvariant stretchy form fence separator lspace rspace width columnalign " +
+    "linethickness accent accentunder movablelimits displaystyle largeop"
+  ).split(" "),
+);
+
+// A formula's MathML, taken over element by element: what is not mathematics is left behind. How a table's columns are
+// aligned is the style sheet's business; the policy forbids styles of an element's own, even while they are parsed.
+export function mathml(source) {
+  const parsed = new DOMParser().parseFromString(source.replace(/ style="[^"]*"/g, ""), "text/html").body;
+  return [...parsed.childNodes].map(cleaned).filter(Boolean);
+}
+
+function cleaned(node) {
+  if (node.nodeType === Node.TEXT_NODE) return document.createTextNode(node.data);
+  if (node.nodeType !== Node.ELEMENT_NODE || !ELEMENTS.has(node.localName)) return null;
+  const element = document.createElementNS(MATHML, node.localName);
+  for (const { name, value } of node.attributes) if (ATTRIBUTES.has(name)) element.setAttribute(name, value);
+  element.append(...[...node.childNodes].map(cleaned).filter(Boolean));
+  return element;
+}

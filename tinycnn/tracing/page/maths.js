@@ -1,0 +1,221 @@
+// The mathematics of one cell: the formula, the places it reads, the numbers put in, the result; and how the sum grows.
+import { fill, h, mathml } from "./dom.js";
+import { bracketed, cellNumber, formulaNumber, fullNumber } from "./numbers.js";
+import { cellStep } from "./told.js";
+
+const MOST_MADE = 6;
+
+export class Maths {
+  constructor(player) {
+    this.player = player;
+    this.symbolic = h("div", { class: "symbolic" });
+    this.lines = h("div", { class: "lines mono" });
+    this.sum = h("div", { class: "accumulator" });
+    this.predict = h("form", {
+      class: "predict",
+      hidden: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        this.answer();
+      },
+    });
+    this.element = h(
+      "section",
+      { class: "maths", "aria-label": "Mathematics" },
+      this.symbolic,
+      this.lines,
+      this.predict,
+      this.sum,
+    );
+  }
+
+  // What Python's tr.cell says of this cell, made here.
+  get told() {
+    const { step, cell, index, trace } = this.player;
+    return cell ? cellStep(trace.cells(step), step, step.result, index, this.player.recorded) : null;
+  }
+
+  // What the network computed; where that is not kept, what the formula gives.
+  get truth() {
+    return this.player.recorded ?? this.player.cell?.value;
+  }
+
+  draw() {
+    const { step, cell, hides } = this.player;
+    if (this.shown !== step.number) {
+      this.shown = step.number;
+      const { mathml: source, where, text } = step.formula;
+      fill(
+        this.symbolic,
+        source ? h("div", { class: "formula", title: text }, mathml(source)) : null,
+        where ? h("p", { class: "where" }, `where ${where}`) : null,
+      );
+    }
+    this.tokens = [];
+    if (!cell) return this.wordless();
+    const told = this.told,
+      place = told.places.slice(0, told.places.indexOf(" = "));
+    const result = hides ? "?" : formulaNumber(told.total);
+    fill(
+      this.lines,
+      h("p", { class: "line index-line" }, h("span", { class: "now" }, place), " = ", this.spans(cell, false)),
+      h("p", { class: "line numbers-line" }, "= ", this.spans(cell, true)),
+      h(
+        "p",
+        { class: "line result-line" },
+        "= ",
+        h("output", { class: "now", title: hides ? null : fullNumber(told.total) }, result),
+      ),
+      told.why && !hides ? h("p", {}, told.why) : null,
+      told.made.length && !hides ? this.madeLines(told.made) : null,
+    );
+    this.drawSum(told.terms);
+    this.drawPredict(told);
+  }
+
+  wordless() {
+    fill(
+      this.lines,
+      h(
+        "p",
+        {},
+        this.player.step.program.length
+          ? "Its arrays are kept in part, so no cell can be worked out; the trace itself may be smaller, or be asked for more."
+          : "No formula is declared for this step; its numbers are as they were recorded.",
+      ),
+    );
+    fill(this.sum);
+    this.predict.hidden = true;
+  }
+
+  spans(cell, numbers) {
+    return cell.tokens(numbers).map(({ text, cells }) => {
+      if (!cells.length) return text;
+      const point = () => this.player.pointReads(cells);
+      const span = h(
+        "span",
+        { class: "term", onpointerenter: point, onpointerleave: () => this.player.pointReads([]) },
+        text,
+      );
+      this.tokens.push([span, cells]);
+      return span;
+    });
+  }
+
+  madeLines(made) {
+    const shown = made.slice(-MOST_MADE).map(({ symbol, index, places, numbers, value }) => {
+      const place = index.length ? `${symbol}[${index.join(",")}]` : symbol,
+        text = formulaNumber(value);
+      return h(
+        "p",
+        { class: "line" },
+        `${place} = ${places}${numbers === text || numbers === places ? "" : ` = ${numbers}`} = ${text}`,
+      );
+    });
+    const more = made.length > MOST_MADE ? h("p", {}, `and ${made.length - MOST_MADE} more before these`) : null;
+    return h("details", { class: "made", open: made.length <= 3 }, h("summary", {}, "where"), more, shown);
+  }
+
+  // Terms whose cell is pointed at elsewhere.
+  light(reads) {
+    const wanted = new Set(reads.map((read) => `${read.symbol}|${read.index}`));
+    for (const [span, cells] of this.tokens ?? []) {
+      span.classList.toggle(
+        "lit",
+        cells.some((cell) => wanted.has(`${cell.symbol}|${cell.index}`)),
+      );
+    }
+  }
+
+  // before + contribution = after, one term at a time.
+  drawSum(terms) {
+    const { step, hides } = this.player;
+    if (terms.length < 2 || hides) return fill(this.sum);
+    const scatter = step.program.some((statement) => statement.scatter);
+    const line = h("p", { class: "mono sum-line" });
+    const soFar = (k) =>
+      scatter && terms.every((term) => term.reads.length)
+        ? windowsSoFar(terms, k)
+        : `${k} of ${terms.length} terms so far`;
+    const sums = terms.reduce((known, term) => [...known, known.at(-1) + term.value], [0]);
+    const input = h("input", {
+      type: "range",
+      min: 0,
+      max: terms.length,
+      "data-key": "term",
+      value: Math.min(this.player.term ?? terms.length, terms.length),
+      "aria-label": "How much of the sum has been added",
+      oninput: () => show(Number(input.value), true),
+    });
+    const show = (k, lights) => {
+      this.player.term = k === terms.length ? null : k;
+      input.setAttribute("aria-valuetext", soFar(k));
+      const term = terms[k - 1];
+      const share = term && (term.numbers === formulaNumber(term.value) ? bracketed(term.value) : term.numbers);
+      const sum = term && `${bracketed(sums[k - 1])} + ${share} = ${formulaNumber(sums[k])}`;
+      fill(line, soFar(k), h("br"), sum ?? "0: nothing has been added yet");
+      if (lights) this.player.pointReads(term ? term.reads : []);
+    };
+    fill(
+      this.sum,
+      h("h3", {}, scatter ? "Window by window" : "Term by term"),
+      h("p", { class: "note" }, `before + ${scatter ? "what this window adds" : "contribution"} = after`),
+      h("label", {}, input),
+      line,
+    );
+    show(Number(input.value), false);
+  }
+
+  // The result is blank until the learner has said what it is.
+  drawPredict(told) {
+    this.predict.hidden = !this.player.predicting;
+    if (!this.player.predicting) return;
+    if (this.asked === told.text) return;
+    this.asked = told.text;
+    this.input = h("input", {
+      type: "text",
+      inputmode: "decimal",
+      size: 10,
+      "data-key": "predict",
+      "aria-label": "Your answer",
+    });
+    this.verdict = h("output", { class: "verdict" });
+    const show = h("button", { type: "button", onclick: () => this.reveal("It is") }, "Show it");
+    fill(this.predict, h("label", {}, "What is it? ", this.input), h("button", {}, "Check"), show, this.verdict);
+  }
+
+  // Right is what rounds to the number that a table would show.
+  answer() {
+    const text = cellNumber(this.truth),
+      typed = this.input.value.trim().replace("\u2212", "-").replace(",", ".");
+    const guess = Number(typed.replace("\u221e", "Infinity"));
+    const [mantissa, power] = text.replace("\u2212", "-").split("e");
+    const decimals = mantissa.includes(".") ? mantissa.split(".")[1].length : 0;
+    const half = 0.5 * 10 ** (Number((power ?? "0").replace("\u2212", "-")) - decimals);
+    const right = typed !== "" && (guess === this.truth || Math.abs(guess - this.truth) <= half * (1 + 1e-9));
+    if (right) return this.reveal("Right:");
+    const hint =
+      typed === "" || Number.isNaN(guess)
+        ? "Write a number, such as \u22120.25."
+        : "Not yet. Look at the terms above and try again.";
+    this.verdict.textContent = hint;
+    this.player.announce(hint);
+  }
+
+  reveal(word) {
+    this.player.revealed = this.player.addressOfCell;
+    this.player.draw();
+    this.verdict.textContent = `${word} ${formulaNumber(this.truth)}`;
+    this.player.announce(`${this.verdict.textContent}. ${this.told.text}`);
+  }
+}
+
+// Of a sum over windows (of one filter after the other): how many have given their share after the first k.
+function windowsSoFar(terms, k) {
+  const filter = (term) => term.reads[0].index[1] ?? 0,
+    filters = [...new Set(terms.map(filter))];
+  const now = filter(terms[Math.max(0, k - 1)]),
+    own = (some) => some.filter((term) => filter(term) === now).length;
+  const which = filters.length > 1 ? `filter ${filters.indexOf(now) + 1} of ${filters.length}: ` : "";
+  return `${which}${own(terms.slice(0, k))} of ${own(terms)} windows so far`;
+}

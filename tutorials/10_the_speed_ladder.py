@@ -1,0 +1,203 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10. The speed ladder
+#
+# One convolution, computed four times. The multiplications are the same each time, and so is the result. Only the way
+# there changes, and with it the time: from the formula walked in Python to machine code that holds its sums in the
+# processor's registers, by a factor of a thousand or more. On your own machine, in your own minutes.
+#
+# Lesson 2 explains the convolution and im2col. Whatever this page claims, a cell asserts; the times are yours.
+
+# %%
+# %matplotlib inline
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinycnn as tc
+from tinycnn.bench import ladder
+from tinycnn.plot.style import BLUE, MUTED, ORANGE, RULE
+
+plt.rcParams.update({"figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 9})
+
+rng = np.random.default_rng(0)
+x = rng.random((2, 8, 16, 16), np.float32)  # two pictures of 8 channels
+w = rng.standard_normal((8, 8, 3, 3), np.float32)  # 8 filters of 3 × 3
+b = np.zeros(8, np.float32)
+
+
+def timed(rung):
+    """Seconds and result of one convolution on a rung; the first call is not counted: it may have to compile."""
+    with tc.backend(rung) as serve:
+        forward = serve("conv2d_forward")
+        forward(x, w, b, padding=1)
+        begun = time.perf_counter()
+        y, _ = forward(x, w, b, padding=1)
+        return time.perf_counter() - begun, y
+
+
+# %% [markdown]
+# ## Rung 1: the formula
+#
+# This is the sum as it is declared, and `loops` walks it: for every picture, filter, row and column, for every channel
+# and tap, one multiplication. Count them before you run it.
+
+# %%
+print(tc.formulas["conv2d"].text)
+N, C, H, W = x.shape
+multiplications = N * 8 * H * W * C * 3 * 3
+print(f"{multiplications:,} multiplications")
+
+seconds, by_loops = timed("loops")
+print(f"{seconds:.3f} s: {1e9 * seconds / multiplications:.0f} ns for each")
+assert multiplications == 294_912
+
+# %% [markdown]
+# A processor multiplies in less than a nanosecond. Nearly all of this time Python spends *around* the multiplication:
+# looking up names, making number objects, stepping counters.
+
+# %% [markdown]
+# ## Rung 2: one matrix product
+#
+# So call Python once, not once a multiplication. im2col copies each window into a row; all the sums together are then
+# one matrix product, which NumPy hands to BLAS, a library that has been tuned for decades.
+
+# %%
+cols, (_, OH, OW) = tc.ops.im2col(x, kernel_size=3, padding=1)
+print("x has", x.size, "numbers; its windows, side by side,", cols.size)
+
+seconds_numpy, by_numpy = timed("numpy")
+print(f"{1000 * seconds_numpy:.2f} ms, {seconds / seconds_numpy:.0f} times faster")
+assert np.allclose(by_numpy, by_loops, rtol=1e-4, atol=1e-4)
+assert cols.size == 9 * x.size  # every pixel is copied nine times, once for each tap
+assert seconds_numpy < seconds
+
+# %% [markdown]
+# The price is memory: nine times the picture. For small pictures nobody minds. For large ones that copy goes out to
+# main memory and back, and moving it takes longer than the arithmetic.
+
+# %% [markdown]
+# ## Rung 3: the loops again, as machine code
+#
+# Were loops the mistake, then? No: Python was. `njit` takes the very loops of rung 1, written from the same formula,
+# and has Numba compile them. No copy is made, and no clever idea is needed.
+
+# %%
+seconds_njit, by_njit = timed("njit")
+print(f"{1000 * seconds_njit:.2f} ms, {seconds / seconds_njit:.0f} times faster than in Python")
+assert np.allclose(by_njit, by_loops, rtol=1e-4, atol=1e-4)
+assert seconds_njit < seconds
+
+# %% [markdown]
+# Many times faster than rung 1, and yet the matrix product beats it. Compiled loops fetch both factors of each product
+# from memory, and one number at a time. What BLAS knows and these loops do not is how to fetch a number once and use it
+# often.
+
+# %% [markdown]
+# ## Rung 4: the register tile
+#
+# A processor core has a few dozen *vector registers*, each with 4, 8 or 16 numbers, and in one instruction it
+# multiplies and adds all numbers of a register. The last rung computes a small tile of the result at once, so many
+# filters × so many pixels, whose sums stay in registers until they are complete. Each pixel that is fetched serves all
+# the filters of the tile, each weight all its pixels. And it never writes down the windows: a tap of all windows is the
+# picture itself, begun a little later in memory.
+
+# %%
+flat = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))[0, 0].ravel()  # one channel with its border, as one line
+pitch, i, j = W + 2, 2, 1
+shifted = flat[i * pitch + j :][: H * pitch].copy()  # tap (2, 1) of every window: the line, begun later
+of_tap = cols.reshape(N, OH, OW, C, 3, 3)[0, :, :, 0, i, j]
+shifted.resize(H * pitch)  # the last row's windows beyond the right border are dropped, as below
+assert (shifted.reshape(H, pitch)[:, :W] == of_tap).all()
+
+seconds_tile, by_tile = timed("numba")
+print(f"{1000 * seconds_tile:.3f} ms, {seconds / seconds_tile:,.0f} times faster than the formula in Python")
+assert np.allclose(by_tile, by_loops, rtol=1e-4, atol=1e-4)
+assert seconds_tile < seconds_njit
+
+# %% [markdown]
+# It is the same im2col, by arithmetic with addresses instead of a copy. `tinycnn/kernels/tile.py` is the tile, and
+# opens with the reason for it.
+
+# %% [markdown]
+# ## All of it, measured with care
+#
+# One call is no measurement: the machine may have been busy just then. `ladder` calls each rung again and again, takes
+# the median, and holds every result to the one below. It also tries a larger convolution, without Python's loops, which
+# would take minutes.
+
+# %%
+steps = ladder(seconds=0.3)
+assert all(step.worst < 1e-4 for step in steps)
+
+names = {(2, 8, 16, 16): "2 pictures, 8 channels, 16 × 16", (16, 32, 32, 32): "16 pictures, 32 channels, 32 × 32"}
+fig, axes = plt.subplots(1, 2, figsize=(8, 2.6))
+for ax, (shape, title) in zip(axes, names.items(), strict=True):
+    mine = [step for step in steps if step.shape == shape]
+    speeds = [2 * step.macs / step.ms / 1e6 for step in mine]
+    ax.barh([step.rung for step in mine], speeds, color=[*[BLUE] * (len(mine) - 1), ORANGE], height=0.6)
+    for place, (step, speed) in enumerate(zip(mine, speeds, strict=True)):
+        text = f"{step.ms:.0f} ms" if step.ms >= 100 else f"{step.ms:.3g} ms"
+        ax.annotate(text, (speed, place), (4, 0), textcoords="offset points", va="center", color=MUTED)
+    ax.set(xscale="log", title=title, xlabel="billion operations a second")
+    ax.set_xlim(right=max(speeds) * 30)
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="x", color=RULE, lw=0.6)
+    ax.set_axisbelow(True)
+
+# %% [markdown]
+# The axis is logarithmic: each line is ten times the one before. On the larger convolution more of the machine is used,
+# and the distance between the rungs says more. `tinycnn bench --ladder` prints the same as a table; `tinycnn bench`
+# compares whole networks with PyTorch.
+#
+# ## Exercises
+#
+# **1. Where does the time go?** How many multiplications does the larger convolution need (16 pictures of 32 channels,
+# 32 × 32; 32 filters of 3 × 3; padding 1), and how long would rung 1 take for it on your machine?
+#
+# <details><summary>Answer</summary>
+#
+# Each of 16·32·32·32 results is a sum of 32·3·3 products: 150,994,944, which is 512 times as many as above. So 512
+# times as long.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true}
+larger, times_as_long = 16 * 32 * 32 * 32 * 32 * 9, 512
+
+# %%
+assert larger == steps[-1].macs == times_as_long * multiplications
+print(f"about {times_as_long * seconds / 60:.1f} minutes")
+
+# %% [markdown]
+# **2. Fetched once, used often.** A tile of 4 filters × 24 pixels takes, for each tap, 24 pixels and 4 weights from the
+# cache. How many multiplications does it do with them, and how many would it do with those 28 numbers if each product
+# fetched both its factors?
+#
+# <details><summary>Answer</summary>
+#
+# 4·24 = 96 multiplications from 28 numbers, against 28/2 = 14: seven times as much work for each number fetched.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true}
+in_a_tile, without = 4 * 24, 28 / 2
+
+# %%
+assert (in_a_tile, without) == (96, 14)
+
+# %% [markdown]
+# ## What you have now
+#
+# Four ways to one result: slow where an interpreter stands between the multiplications, faster where memory does,
+# fastest where what is fetched is used often. You can trust the last rung because the first, which is nothing but the
+# formula, gives the same numbers.
