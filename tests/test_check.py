@@ -60,7 +60,7 @@ def test_every_public_op_step_and_metric_can_be_checked():
     names = [n for n in ops.__all__ if n not in NOT_CHECKED]
     made = ("optimizer_named", "schedule_of")  # no formula, but something made by its name
     functions = [n for n in optim.__all__ if inspect.isfunction(getattr(optim, n)) and n not in made]
-    names += [n for n in functions if not n.endswith("_schedule")]  # a step's formula is asked of students, its rate not
+    names += [n for n in functions if not n.endswith("_schedule")]  # students are asked for a step, not for its rate
     names += [n for n in metrics.__all__ if n not in NO_METRIC]
     assert [n for n in names if subject_named(n) is None] == []
 

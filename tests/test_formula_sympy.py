@@ -51,8 +51,8 @@ def _sympy(node: ast.expr, names: dict):
 SCALAR = [
     "exp(-x)", "log(x)", "sqrt(x)", "tanh(x)", "x**3", "x**0.5", "1/x", "x**x", "2**x", "log(1 + exp(x))",
     "x*exp(-x**2/2)", "(x - 1)/(x + 1)", "sqrt(1 + x**2)", "exp(x)/(1 + exp(x))", "(1 - tanh(x)**2)*x",
-    "-(x - 3)**2/(2*x)", "sin(x)*cos(x**2)", "cos(3*x)", "x/sqrt(x)", "1/sqrt(2*x)", "log(sqrt(x))*x", "1/(1 + exp(-x))",
-    "(exp(x) - exp(-x))/(exp(x) + exp(-x))",
+    "-(x - 3)**2/(2*x)", "sin(x)*cos(x**2)", "cos(3*x)", "x/sqrt(x)", "1/sqrt(2*x)", "log(sqrt(x))*x",
+    "1/(1 + exp(-x))", "(exp(x) - exp(-x))/(exp(x) + exp(-x))",
 ]  # fmt: skip
 ELEMENTWISE = ["relu", "leaky_relu", "elu", "sigmoid", "tanh", "dropout", "unit_scale"]
 

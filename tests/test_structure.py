@@ -226,8 +226,8 @@ def test_training_and_predicting_silently_load_nothing_heavy_but_numba():
 def test_no_module_prints_or_reads_what_it_should_not():
     """print is for `explain`, `evaluate`, progress and the command line; eval, exec and pickle are for hardly any."""
     may: dict[str, set[str]] = {
-        "print": {"explanation/forward.py", "explanation/gradient.py", "cli.py", "cli_bench.py", "cli_data.py", "cli_step.py",
-                  "cli_train.py", "runs/run.py", "tracing/terminal.py", "tracing/play.py",
+        "print": {"explanation/forward.py", "explanation/gradient.py", "cli.py", "cli_bench.py", "cli_data.py",
+                  "cli_step.py", "cli_train.py", "runs/run.py", "tracing/terminal.py", "tracing/play.py",
                   "demo.py", "model/sequential.py", "train/progress.py"},
         "eval": {"formula/declare.py"}, "exec": {"formula/loops.py", "verify/museum/patch.py"},
         "input": {"tracing/play.py"}, "breakpoint": set(),

@@ -15,6 +15,7 @@ from tinycnn.ops.checks import Array, floating, pair, upstream
 def upsample_nearest2d_forward(x: Array, scale: Any) -> tuple[Array, tuple]:
     """Repeat each pixel `scale` times: `ops.upsample_nearest2d_forward`, compiled.
 
+    >>> import numpy as np
     >>> upsample_nearest2d_forward(np.array([[[[1.0, 2.0]]]]), scale=2)[0][0, 0]
     array([[1., 1., 2., 2.],
            [1., 1., 2., 2.]])

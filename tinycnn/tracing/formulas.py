@@ -31,7 +31,7 @@ LENGTH = Formula(
 )  # fmt: skip
 SLOPE = Formula(
     "numerical_gradient", ("slope[k] = (above[k] - below[k]) / (2*h[k])",),
-    where="above, below is the loss with weight k moved up and down by h[k]; the central difference",
+    where="above, below is what the loss changes by as weight k moves up and down by h[k]",
     shapes="above (K), below (K), h (K) -> slope (K)", source="Burden & Faires, Numerical Analysis, section 4.1",
 )  # fmt: skip
 JACOBIAN = Formula(

@@ -36,7 +36,7 @@ export class Controls {
 
   // The controls after a move: where we are, and which view is pressed.
   show(step, views, shown) {
-    const where = `${step.number + 1} of ${this.trace.steps.length}`;
+    const where = `${step.number} of ${this.trace.steps.length - 1}`;
     this.count.textContent = `step ${where} · ${step.phase} · ${step.layer ?? "loss"}`;
     this.slider.value = step.number;
     this.slider.setAttribute("aria-valuetext", `step ${where}, ${step.phase}, ${step.title}`);
