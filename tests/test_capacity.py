@@ -67,6 +67,13 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
         measure_capacity(with_recipe(Settings(data="digits", epochs=3)), parts, [1], [40], tmp_path)
 
 
+def test_a_width_that_diverges_is_a_finding_and_not_the_end(tmp_path):
+    settings = with_recipe(Settings(lr=1e30, optimizer={"name": "sgd"}).over(TINY))
+    (found,) = measure_capacity(settings, open_parts(settings), [1], [64], tmp_path)
+    assert found.val_loss == np.inf
+    assert measure_capacity(settings, open_parts(settings), [1], [64], tmp_path) == [found]
+
+
 def test_few_pictures_get_as_many_steps_as_all(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(Sequential, "fit", lambda self, x, y, epochs, batch, **_: seen.append((len(x), epochs, batch)))

@@ -320,3 +320,41 @@ def test_a_loss_that_is_no_number_names_step_and_layer_and_the_state_that_is_lef
     assert said.endswith(f"\n  The state saved last is in {tmp_path / 'last.safetensors'}.")
     model = compiled()
     assert model.fit(X, Y, epochs=3, batch_size=10, verbose=0, resume_from=tmp_path / "last.safetensors").epochs == 3
+
+
+# --------------------------------------------------------------------------- what an interrupted step leaves behind
+
+
+def test_a_run_that_is_stopped_within_an_epoch_is_saved_there(tmp_path):
+    class Enough(Callback):
+        def after_step(self, run):
+            run.stop("enough")
+
+    compiled().fit(X, Y, epochs=2, batch_size=8, verbose=0, callbacks=[Enough(), Checkpoint(tmp_path)])
+    saved = load_state(tmp_path / "last.safetensors")
+    assert (saved["epoch"], saved["step"], saved["epoch_is_over"]) == (1, 1, False)
+
+
+def test_a_step_that_failed_leaves_the_running_statistics_as_they_were():
+    model = Sequential([tc.Conv2D(2, 3), tc.BatchNorm2D(), ReLU(), Flatten(), Dense(10)], input_shape=(1, 8, 8), seed=0)
+    model.compile(SGD(0.01), "cross_entropy")
+    model.fit(X, Y, epochs=1, verbose=0)
+    before = {key: value.copy() for key, value in model.named_buffers().items()}
+    spoilt = X.copy()
+    spoilt[3] = np.inf
+    with pytest.raises(FloatingPointError, match="The weights are those before this step"):
+        model.fit(spoilt, Y, epochs=1, batch_size=len(X), verbose=0)
+    for key, value in model.named_buffers().items():
+        np.testing.assert_array_equal(value, before[key], err_msg=key)
+
+
+def test_a_run_does_not_go_on_with_another_augmentation_or_another_preprocessing(tmp_path):
+    first = compiled()
+    first.fit(X, Y, epochs=1, verbose=0, augment=tc.data.RandomFlip(), callbacks=[Checkpoint(tmp_path)])
+    last = tmp_path / "last.safetensors"
+    with pytest.raises(ValueError, match="augmentation"):
+        compiled().fit(X, Y, epochs=2, verbose=0, augment=tc.data.RandomFlip("vertical"), resume_from=last)
+    other = compiled()
+    other.preprocessing["normalise"] = {"mean": [0.5], "std": [1.0]}
+    with pytest.raises(ValueError, match="preprocessing"):
+        other.fit(X, Y, epochs=2, verbose=0, augment=tc.data.RandomFlip(), resume_from=last)

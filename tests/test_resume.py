@@ -172,7 +172,7 @@ def frozen() -> Sequential:
         (other, (X, Y), {"batch_size": 9}, "its batch size was 8, and here it is 9"),
         (other, (X, Y), {"shuffle": False}, "its shuffle was True, and here it is False"),
         (other, (X, Y), {"accumulate": 2}, "its accumulate was 1, and here it is 2"),
-        (other, (X, Y), {"augment": tc.data.RandomFlip()}, "its augmentation was NoneType, and here it is RandomFlip"),
+        (other, (X, Y), {"augment": tc.data.RandomFlip()}, "its augmentation was None, and here it is RandomFlip"),
         (lambda: other(seed=3), (X, Y), {}, "its seed was 0, and here it is 3"),
         (other, (X, Y), {"validation_data": VAL}, "its list of numbers was ['loss', 'accuracy'], and here it is "),
         (lambda: other(regularizer=tc.optim.L2(0.1)), (X, Y), {}, "its penalty was None, and here it is L2(0.1)"),

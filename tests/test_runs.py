@@ -18,7 +18,7 @@ from tinycnn.runs.judging import as_learned, judge
 from tinycnn.runs.parts import named
 from tinycnn.runs.run import train_run
 from tinycnn.runs.settings import Settings, SettingsError
-from tinycnn.runs.sweep import sweep
+from tinycnn.runs.sweep import ranked, sweep
 from tinycnn.runs.trials import choices, tried
 from tinycnn.train import metrics
 
@@ -170,6 +170,16 @@ def test_a_sweep_runs_every_trial_once_and_ranks_them(tmp_path):
     assert (tmp_path / "sweep.csv").read_text().splitlines()[0].startswith("trial,lr,val_loss")
     with pytest.raises(SettingsError, match="holds another sweep"):
         sweep(Settings(seed=5).over(base), trials, tmp_path)
+
+
+def test_a_trial_without_a_number_comes_last():
+    rows = [{"trial": k, "val_loss": v} for k, v in enumerate((0.5, float("nan"), 0.1, None), 1)]
+    assert [row["trial"] for row in ranked(rows)] == [3, 1, 2, 4]
+
+
+def test_full_batch_descent_can_be_asked_for_in_words(tmp_path):
+    result = train_run(Settings(optimizer={"name": "gd"}).over(SMALL), tmp_path / "run", verbose=0)
+    assert result["epochs"] == 2
 
 
 def test_a_trial_that_fails_is_a_row_and_not_the_end(tmp_path):

@@ -84,6 +84,23 @@ def test_another_optimizer_does_not_take_over_the_options_of_the_first():
     assert told.optimizer == {"name": "adam"}
 
 
+def test_a_seed_of_0_and_a_rate_said_later_are_stronger_too():
+    assert Settings(seed=0).over(Settings(seed=5)).seed == 0
+    below = Settings(lr=0.01, optimizer={"name": "sgd", "momentum": 0.9})
+    told = Settings(optimizer={"name": "sgd", "lr": 0.5}).over(below)
+    optimizer = optimizer_of(told)
+    assert (optimizer.lr, optimizer.momentum) == (0.5, 0.9)
+    for name in ("sgd", "adam"):
+        told = Settings(optimizer={"name": name}).over(Settings(lr=0.01, optimizer={"name": "adam"}))
+        assert optimizer_of(told).lr == 0.01
+
+
+def test_no_metrics_and_no_augmentation_survive_their_record_too():
+    told = with_recipe(Settings(net="resnet8", metrics=(), augment=()))
+    assert (told.metrics, told.augment) == ((), ())
+    assert settings_of(told.as_dict()) == told
+
+
 def test_a_network_by_flag_replaces_the_layers_of_the_file(tmp_path):
     told = with_recipe(Settings(net="digits").over(written(tmp_path, OWN)))
     assert (told.net, told.layers) == ("digits", ())

@@ -105,3 +105,13 @@ def test_an_animation_that_cannot_be_is_refused_before_a_frame_is_drawn(traced, 
     with pytest.raises(IndexError):
         traced.animate(tmp_path / "none.gif", 99)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_figure_says_which_matrices_it_leaves_out(traced):
+    number = found(traced, "conv2d_backward", "dx")
+    figure = show(traced, number, (0, 0, 0, 4))
+    caption = "\n".join(text.get_text() for part in figure.subfigs for text in part.texts)
+    drawn = [ax.get_title(loc="left") for ax in figure.axes]
+    for symbol in ("dy", "w"):
+        shown = sum(title.startswith(f"{symbol}[") for title in drawn)
+        assert f"{3 - shown} more of {symbol}" in caption

@@ -208,6 +208,34 @@ def test_print_prints_one_step_or_one_cell(traced, capsys):
     assert "y[0,0,3,4] = " in capsys.readouterr().out
     traced.print(2)
     assert "step 2 of" in capsys.readouterr().out
+    with pytest.raises(IndexError, match="steps 0 to 25, got 99"):
+        traced.print(99)
+    with pytest.raises(TypeError, match="goes by its number, 0 to 25, got 'conv1'"):
+        traced.print("conv1")
+
+
+def test_equal_arrays_go_by_the_name_that_they_have_where_they_are_read():
+    model = Sequential([Conv2D(4, 3), ReLU(), Conv2D(4, 3), Flatten(), Dense(4)], input_shape=(1, 8, 8), seed=0)
+    model.compile("adam", "cross_entropy")
+    _, _, test = load_digits()
+    tr = trace(model, test.x[0], 1)
+    for step in tr:
+        for read in step.reads:
+            if read["symbol"] in ("w", "b") and step.phase == "forward":
+                assert read["note"] == f"{step.layer}.{read['symbol']}", step
+    biases = [s for s in tr if s.phase == "update" and s.op == "adam_step"]
+    notes = [next(r["note"] for r in s.reads if r["symbol"] == "w") for s in biases]
+    assert notes == list(model.named_params())
+
+
+def test_what_is_not_shown_is_counted_and_what_letters_mean_is_told(traced):
+    text = screen(traced, "conv_dx")
+    assert "… and 1 more of dy, 1 more of w" in text
+    number = found(traced, "cross_entropy_backward", "dz")
+    whole, cell = ("\n".join(step_lines(traced, number, index)) for index in (None, (0, 5)))
+    assert "where   " in whole
+    assert "more" in cell or len(traced.cell(number, (0, 5))["made"]) <= 4
+    assert "comes back to it" not in cell
 
 
 def test_nan_and_batches_are_shown():
@@ -247,10 +275,10 @@ def test_the_command_shows_a_layer_of_a_model_and_refuses_what_is_not_there(tmp_
 
 
 def test_the_lesson_is_small_enough_to_mail(tmp_path):
-    from tinycnn.tracing.lesson import digits, lesson_model
+    from tinycnn.tracing.lesson import digits, train_a_little, untrained
 
     _, test = digits()
-    trace(lesson_model(small=True), test.x[0], test.y[0]).save_html(tmp_path / "lesson.html")
+    trace(train_a_little(untrained(small=True)), test.x[0], test.y[0]).save_html(tmp_path / "lesson.html")
     assert (tmp_path / "lesson.html").stat().st_size <= 300_000
 
 

@@ -36,7 +36,8 @@ def step(
     as_json: Annotated[bool, typer.Option("--json", help="Print the trace as JSON instead.")] = False,
 ) -> None:
     """Go through one training step: every layer forward and back, the update, and every number with its sum."""
-    found = _trace(model, image, label, small=html is not None)
+    network = _checked(model, html, image, layer, phase)
+    found = _trace(network, model is None, image, label)
     steps = found.find(layer or None, phase or None)
     if not steps:
         raise ValueError(f"layer {layer!r} has no step in phase {phase!r}")
@@ -60,24 +61,46 @@ def lab(out: Annotated[Path, typer.Option(help="The page to write.")] = Path("la
     print(f"{out}: open it in a browser")
 
 
-def _trace(path: Path | None, image: str, label: str, small: bool) -> Trace:
-    """The trace of a picture, or a bundled digit, through a model; without one, through that of the lesson."""
+def _checked(path: Path | None, html: Path | None, image: str, layer: str, phase: str) -> Sequential:
+    """The network, once it is sure that it has this layer and takes this picture; ours is not yet trained."""
     from tinycnn.model import load
-    from tinycnn.tracing import trace
-    from tinycnn.tracing.lesson import digits, lesson_model
+    from tinycnn.tracing.lesson import digits, untrained
+    from tinycnn.tracing.trace import PHASES
 
-    if path is None:
-        which = "a small network" if small else "the demo's network"
-        print(f"Training {which} for one epoch …", file=sys.stderr)
-    model = lesson_model(small) if path is None else load(path)
-    if image.isdecimal():
-        _, test = digits()
-        if int(image) >= len(test):
-            raise ValueError(f"--image {image}: the bundled digits to show are 0 to {len(test) - 1}")
-        x, y = test.x[int(image)], int(test.y[int(image)])
+    network = untrained(small=html is not None) if path is None else load(path)
+    if layer:
+        network.layer(layer)
+    if phase and phase not in PHASES:
+        raise ValueError(f"no phase {phase!r}; there are {', '.join(PHASES)}")
+    if html is not None and html.is_dir():
+        raise IsADirectoryError(f"--html must be a file, and {html} is a folder")
+    if not image.isdecimal():
+        if not Path(image).is_file():
+            raise FileNotFoundError(f"--image {image}: no such file, and no number of a bundled digit")
+        return network
+    _, test = digits()
+    if int(image) >= len(test):
+        raise ValueError(f"--image {image}: the bundled digits to show are 0 to {len(test) - 1}")
+    if network.input_shape != test.x.shape[1:]:
+        sizes = f"the model takes {network.input_shape}, and a bundled digit is {test.x.shape[1:]}"
+        raise ValueError(f"{sizes}: give a picture, --image FILE")
+    return network
+
+
+def _trace(network: Sequential, ours: bool, image: str, label: str) -> Trace:
+    """The trace of a picture, or a bundled digit, through the network; ours is trained a little first."""
+    from tinycnn.tracing import trace
+    from tinycnn.tracing.lesson import digits, train_a_little
+
+    if ours:
+        print("Training for one epoch …", file=sys.stderr)
+        train_a_little(network)
+    if not image.isdecimal():
+        x, y = _picture(network, Path(image), label)
     else:
-        x, y = _picture(model, Path(image), label)
-    return trace(model, x, y if model.loss is not None else None)
+        _, test = digits()
+        x, y = test.x[int(image)], int(test.y[int(image)])
+    return trace(network, x, y if network.loss is not None else None)
 
 
 def _picture(model: Sequential, path: Path, label: str) -> tuple[Any, int]:

@@ -99,7 +99,7 @@ def sweep(
     from tinycnn.runs.trials import choices, tried
 
     told = with_recipe(_settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, None))
-    trials = choices(tried(tries), random, told.seed)
+    trials = choices(tried(tries), random, told.seed or 0)
     with _told_apart(as_json), _counter(len(trials), "trial") as count:
         rows = run_sweep(told, trials, out, workers, lambda row: count())
     if as_json:

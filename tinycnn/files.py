@@ -31,9 +31,11 @@ def write_whole(path: str | os.PathLike, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())  # the bytes before the name: a power cut must not leave an empty file
         os.replace(temporary, target)
-    except BaseException:  # Ctrl-C too must leave no litter
+    except BaseException as error:  # Ctrl-C too must leave no litter
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.errno is not None:  # say which file was wanted, not the temporary one
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
 
 

@@ -42,8 +42,10 @@ class Pool:
             if self.holders(place) == NOBODY:
                 return _part(self._arrays[place], wanted, shape, dtype)
             place += 1
+        fresh = np.empty(wanted, np.uint8)  # if there is room for it: before anything is noted
         self._sizes.insert(first, wanted)
-        self._arrays.insert(first, np.empty(wanted, np.uint8))
+        self._arrays.insert(first, fresh)
+        del fresh
         return _part(self._arrays[first], wanted, shape, dtype)
 
     def holders(self, place: int) -> int:

@@ -35,7 +35,7 @@ def set_state(model: Sequential, saved: Mapping[str, Any]) -> None:
     for path, layer in model._paths():
         for own, kind in ((layer.params, "weights"), (layer.buffers, "buffers")):
             for key in own:
-                own[key] = np.array(saved[kind][f"{path}.{key}"])
+                own[key][...] = saved[kind][f"{path}.{key}"]  # into the array itself, which others may share
     if model.optimizer is not None:
         model.optimizer.load_state_dict(saved["optimizer"])
     for path, rng in _generators(model).items():

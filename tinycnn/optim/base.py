@@ -206,7 +206,7 @@ class Optimizer:
         if self.clip_value is not None:
             grads = {key: clip_value(dw, self.clip_value) for key, dw in grads.items()}
         if self.clip_norm is not None:
-            norm = math.sqrt(sum(float((dw * dw).sum()) for dw in grads.values()))
+            norm = math.sqrt(sum(float(np.square(dw, dtype=np.float64).sum()) for dw in grads.values()))
             grads = {key: clip_norm(dw, norm, self.clip_norm) for key, dw in grads.items()}
         return grads
 

@@ -43,6 +43,7 @@ class Warmup(Schedule):
         if self.then is not None and self.then.every != self.every:
             raise ValueError(f"a warm-up by the {self.every} cannot go before {self.then!r} by the {self.then.every}")
         self.monitor = None if self.then is None else self.then.monitor
+        self.seen = 0  # epochs
 
     def factor(self, t: int) -> float:
         """By the formula, and then by that of the schedule after it."""
@@ -51,18 +52,20 @@ class Warmup(Schedule):
         return warmup_schedule(t, self.length, self.start)
 
     def observe(self, numbers: Mapping[str, float]) -> None:
-        """Let the schedule after it take note."""
-        if self.then is not None:
+        """Let the schedule after it take note, once its turn has come."""
+        self.seen += 1
+        if self.then is not None and self.seen > self.length:
             self.then.observe(numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """What the schedule after it remembers."""
-        return {} if self.then is None else self.then.state_dict()
+        return {"seen": self.seen, "then": {} if self.then is None else self.then.state_dict()}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from what another one remembered."""
+        self.seen = int(saved["seen"])
         if self.then is not None:
-            self.then.load_state_dict(saved)
+            self.then.load_state_dict(saved["then"])
 
     def config(self) -> dict[str, Any]:
         """Its name and options, those of the schedule after it inside."""

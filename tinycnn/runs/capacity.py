@@ -60,7 +60,7 @@ def measure_capacity(
     asked = settings.as_dict()
     done = _recorded(out, asked)
     for size in sizes:
-        few = replace(parts, train=subset(parts.train, size, settings.seed))
+        few = replace(parts, train=subset(parts.train, size, settings.seed or 0))
         for width in widths:
             if not any((trial.width, trial.pictures) == (width, size) for trial in done):
                 done.append(_try(settings, few, width, most))
@@ -111,7 +111,11 @@ def _try(settings: Settings, parts: Parts, width: float, most: int) -> Trial:
     assert isinstance(val, Dataset)
     batch = settings.batch_size or BATCH
     epochs = max(1, round((settings.epochs or 1) * math.ceil(most / batch) / math.ceil(len(train) / batch)))
-    model.fit(train.x, train.y, epochs, batch, verbose=0, augment=augment_of(settings))
+    batch_size = None if model.optimizer is not None and model.optimizer.full_batch else batch
+    try:
+        model.fit(train.x, train.y, epochs, batch_size, verbose=0, augment=augment_of(settings))
+    except FloatingPointError:  # it diverged, which is a finding too
+        return Trial(width, len(train), model.count_params(), math.inf, 0.0, math.inf, 0.0)
     found, unseen = (model.evaluate(part.x, part.y) for part in (train, val))
     return Trial(width, len(train), model.count_params(), *found, *unseen)
 

@@ -22,7 +22,7 @@ def prepare(out: Path, settings: Settings, resume: bool) -> Path | None:
     """
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out must be a folder, and {out} is a file")
-    if (out / CONFIG).exists():
+    if (out / CONFIG).exists() and ((out / LAST).exists() or (out / RESULT).exists()):  # else it never began
         if not resume:
             raise SettingsError(f"{out} holds a run already: go on with it by --resume, or give another folder")
         _check_same(out, read_config(out), settings)

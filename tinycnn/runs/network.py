@@ -56,9 +56,9 @@ def network_for(settings: Settings, parts: Parts) -> Sequential:
     shape, classes = parts.shape, len(parts.classes)
     try:
         if settings.layers:
-            model = Sequential(layers_of(settings.layers), input_shape=shape, seed=settings.seed)
+            model = Sequential(layers_of(settings.layers), input_shape=shape, seed=settings.seed or 0)
         else:
-            model = zoo.NETWORKS[settings.net or DEFAULT](classes=classes, input_shape=shape, seed=settings.seed)
+            model = zoo.NETWORKS[settings.net or DEFAULT](classes=classes, input_shape=shape, seed=settings.seed or 0)
     except ShapeError as error:
         raise SettingsError(f"pictures of {'×'.join(map(str, shape))} do not fit the network: {error}") from None
     if model.output_shape is not None and model.output_shape[0] != classes:

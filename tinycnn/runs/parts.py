@@ -79,7 +79,7 @@ def open_parts(settings: Settings, default_size: tuple[int, ...] | None = None) 
     if len(opened) == 3:
         parts = Parts(*opened)
     else:
-        parts = Parts(*_held_out(opened[0], val, settings.seed), opened[1] if len(opened) == 2 else None)
+        parts = Parts(*_held_out(opened[0], val, settings.seed or 0), opened[1] if len(opened) == 2 else None)
     check_parts(parts)
     return parts
 

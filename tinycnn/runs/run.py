@@ -26,7 +26,7 @@ def train_run(settings: Settings, out: Path, resume: bool = False, verbose: int 
 
     All that can be wrong with settings, data or folder is an error before the first step: SettingsError,
     FileNotFoundError, OSError, and what the readers of data raise. Ctrl-C and SIGTERM end the run saved, as
-    `tinycnn.train.Interrupted` and `Terminated`.
+    KeyboardInterrupt and `tinycnn.train.Terminated`.
     """
     started = time.perf_counter()
     if resume and (out / CONFIG).exists():
@@ -64,7 +64,8 @@ def _fit(
     train, val = parts.train, parts.val
     x, y = (train.x, train.y) if isinstance(train, Dataset) else (train, None)
     return model.fit(
-        x, y, epochs=settings.epochs or 1, batch_size=settings.batch_size,
+        x, y, epochs=settings.epochs or 1,
+        batch_size=None if model.optimizer is not None and model.optimizer.full_batch else settings.batch_size,
         validation_data=(val.x, val.y) if isinstance(val, Dataset) else val, verbose=verbose, augment=augment,
         callbacks=callbacks, resume_from=checkpoint,
     )  # fmt: skip

@@ -56,7 +56,7 @@ class Settings:
     size: tuple[int, int] | None = None
     grey: bool | None = None
     patience: int | None = None
-    seed: int = 0
+    seed: int | None = None
 
     def __post_init__(self):
         _check(self)
@@ -67,15 +67,16 @@ class Settings:
         own = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != getattr(usual, f.name)}
         if "net" in own or "layers" in own:  # one network, not the one of the file beside the one of the flag
             below = replace(below, net=None, layers=())
-        if "optimizer" in own and own["optimizer"].get("name") not in (None, below.optimizer.get("name")):
+        if "lr" in own.get("optimizer", {}):  # said later than the rate below
             below = replace(below, lr=None)
-        elif "optimizer" in own:
+        if "optimizer" in own and own["optimizer"].get("name") in (None, below.optimizer.get("name")):
             own["optimizer"] = {**below.optimizer, **own["optimizer"]}
         return replace(below, **own)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON, for the file that says what a run was told."""
-        return {key: value for key, value in asdict(self).items() if value not in (None, {}, ())}
+        return {key: value for key, value in asdict(self).items()
+                if not (value is None or value == {} or (key == "layers" and not value))}  # fmt: skip
 
 
 def read_settings(path: str | Path) -> Settings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -51,7 +52,8 @@ def sweep(
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
     """The best first, by validation loss; those that failed last."""
-    return sorted(rows, key=lambda row: (row["val_loss"] is None, row["val_loss"] or 0.0, row["trial"]))
+    lost = lambda row: row["val_loss"] is None or not math.isfinite(row["val_loss"])  # noqa: E731
+    return sorted(rows, key=lambda row: (lost(row), 0.0 if lost(row) else row["val_loss"], row["trial"]))
 
 
 def _trial(settings: Settings, out: Path) -> Row:
@@ -62,7 +64,7 @@ def _trial(settings: Settings, out: Path) -> Row:
         else:
             result = train_run(settings, out, resume=True, verbose=0)
     except (ValueError, TypeError, OSError, RuntimeError, FloatingPointError) as error:
-        return {"val_loss": None, "failed": str(error).splitlines()[0]}
+        return {"val_loss": None, "failed": (str(error).splitlines() or [type(error).__name__])[0]}
     numbers = {f"val_{name}": value for name, value in result["val"].items()}
     return {**numbers, "seconds": result["seconds"], "failed": ""}
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.formula import Formula
+from tinycnn.tracing.origins import Origins
 from tinycnn.tracing.sentences import Said, say
 from tinycnn.tracing.steps import Entry, Step, code_of, names_of, options_of, parts_for, plain_number
 from tinycnn.tracing.store import Store, plain
@@ -22,7 +23,7 @@ class Builder:
         self.store, self.steps = Store(), list[Step]()
         self.phase, self.kind, self.size_note = "forward", "", ""
         self.layer: str | None = None
-        self.origin: dict[str, str] = {}  # what each array is, in words, by its id
+        self.origins, self.weight = Origins(), ""  # what arrays are; whose update it is
         self.weights: dict[int, str] = {}  # whose array a weight is, by identity
 
     def at(self, phase: str, layer: str | None, kind: str, size_note: str = "") -> None:
@@ -41,6 +42,7 @@ class Builder:
         options: Entry | None = None, weight: str = "", said: Said | None = None, together: bool = False,
     ) -> list[Step]:  # fmt: skip
         """A step for each result, or one for all: `values` is what went in, by the names of the formula."""
+        self.weight = weight
         names = names_of(formula, values)
         roles = {name: self._role(name, value, values, formula) for name, value in names.items()}
         entries = {name: self._entry(name, value, roles[name]) for name, value in names.items()}
@@ -64,7 +66,7 @@ class Builder:
     ) -> Step:  # fmt: skip
         printed, statements, read = parts_for(formula, list(results), names)
         reads = [self._line(name, entries[name], roles[name]) for name in read if isinstance(entries[name], str)]
-        writes = [self._written(result, value, formula, roles, weight) for result, value in results.items()]
+        writes = [self._written(result, value, formula, roles, weight, op) for result, value in results.items()]
         ids = {line["symbol"]: line["tensor"] for line in writes}
         before = {symbol: entries[symbol] for symbol in ids if symbol in read and isinstance(entries[symbol], str)}
         main = "w" if "w" in results else next(iter(results))
@@ -75,11 +77,13 @@ class Builder:
         step.marks = self._marks(op, [*reads, *writes])
         return step
 
-    def _written(self, result: str, value: Any, formula: Formula, roles: dict[str, str], weight: str) -> Entry:
+    def _written(
+        self, result: str, value: Any, formula: Formula, roles: dict[str, str], weight: str, op: str
+    ) -> Entry:
         role = roles.get(result) or self._role_of_result(result, formula)
         tensor = self.store.put(value, role)
-        note = f"{result} of {weight or self.whose}"
-        self.origin[tensor] = f"{weight} after the update" if weight and result == "w" else note
+        note = "x with its border" if op == "pad" else f"{result} of {weight or self.whose}"
+        self.origins.add(tensor, f"{weight} after the update" if weight and result == "w" else note)
         return {"symbol": result, "tensor": tensor, "role": role, "shape": list(np.shape(value)), "note": note}
 
     def array(self, step: Step) -> Array:
@@ -93,7 +97,7 @@ class Builder:
         out = []
         for symbol, value in writes.items():
             written = self.store.put(value, role)
-            self.origin[written] = f"{symbol} of {self.whose}"
+            self.origins.add(written, f"{symbol} of {self.whose}")
             out.append(self._line(symbol, written, role))
         empty = {"name": "", "text": "", "latex": "", "mathml": "", "where": "", "source": ""}
         step = Step(
@@ -113,8 +117,9 @@ class Builder:
 
     def _line(self, symbol: str, tensor: str, role: str) -> Entry:
         stored = self.store.table[tensor]
+        own = self.weight if self.weight and symbol == "w" else f"{self.layer}.{symbol}"
         return {"symbol": symbol, "tensor": tensor, "role": role, "shape": list(stored.shape),
-                "note": self.origin.get(tensor, "")}  # fmt: skip
+                "note": self.origins.of(tensor, own)}  # fmt: skip
 
     def _role(self, name: str, value: Any, values: dict[str, Any], formula: Formula) -> str:
         if not isinstance(value, np.ndarray) or value.ndim == 0:

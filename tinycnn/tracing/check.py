@@ -64,7 +64,7 @@ def _check(wide: Twin, y: Any, key: str, w: Array, dw: Array, most: int, builder
         ("at", at, "index", f"the places in {key}"),
     ):
         tensor = builder.store.put(array, role)
-        builder.origin.setdefault(tensor, note)
+        builder.origins.add(tensor, note)
         step.reads.append({"symbol": symbol, "tensor": tensor, "role": role, "shape": list(array.shape), "note": note})
 
 

@@ -17,8 +17,8 @@ from tinycnn.explanation.layout import wrap
 from tinycnn.plot.style import BODY, DIVERGING, MUTED, RULE, SMALL, TEXT, TITLE, WIDTH, bare, new_figure
 from tinycnn.tracing.grid import CHANGED, LARGEST, WINDOW
 from tinycnn.tracing.numbers import cell_number, formula_number
-from tinycnn.tracing.pictures import Picture, factors, pictures
-from tinycnn.tracing.terminal import four_lines, reason
+from tinycnn.tracing.pictures import Picture, factors, in_words, pictures
+from tinycnn.tracing.terminal import four_lines, reason, where_lines
 
 if TYPE_CHECKING:
     from tinycnn.tracing.trace import Trace
@@ -44,11 +44,11 @@ def show(trace: Trace, step: int, index: Index | None = None) -> Figure:
     """
     number = trace.seek(step).number
     cell = None if index is None else trace.cell(number, index)
-    found, more = pictures(trace, trace[number], cell)
+    found, counts = pictures(trace, trace[number], cell)
     made = [one for one in found if not one.is_read]
     found = [one for one in found if one.is_read][: MOST_ACROSS - len(made)] + made
     pairs = factors(cell) if cell else []
-    caption = _caption(trace, number, cell, more)
+    caption = _caption(trace, number, cell, in_words(found, counts))
     widths = _widths(found)
     talls = [len(one.matrix) * _side(one, width) + 0.35 for one, width in zip(found, widths, strict=True)]
     tall = max(talls, default=0.0)
@@ -81,6 +81,9 @@ def _caption(trace: Trace, number: int, cell: dict[str, Any] | None, more: str) 
         for k, part in enumerate(text.splitlines()):
             wrapped = wrap(" " * 9 + part, _COLUMNS, indent=11)
             lines += [f"{label:9}" + wrapped[0][9:] if k == 0 else wrapped[0], *wrapped[1:]]
+    for where in where_lines(step, cell):
+        wrapped = wrap(" " * 9 + where, _COLUMNS, indent=11)
+        lines += ["where    " + wrapped[0][9:], *wrapped[1:]]
     for sentence in filter(None, (reason(step, cell), step.left_out, more)):
         lines += textwrap.wrap(sentence, _COLUMNS)
     return lines

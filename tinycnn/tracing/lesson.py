@@ -18,13 +18,15 @@ def digits() -> tuple[Dataset, Dataset]:
     return train, test
 
 
-def lesson_model(small: bool = False) -> Sequential:
-    """The demo's network after one epoch: it reads most digits, and its gradients are still large enough to see.
+def untrained(small: bool = False) -> Sequential:
+    """The demo's network, or a small one with every kind of layer that it has and 690 weights in place of 30,634."""
+    return _small() if small else zoo.digits()
 
-    The small one has every kind of layer that the demo's has and 690 weights in place of 30,634.
-    """
-    model = _small() if small else zoo.digits()
-    model.compile(optimizer=Adam(3e-3 if small else 1e-3), loss="cross_entropy", metrics=["accuracy"])
+
+def train_a_little(model: Sequential) -> Sequential:
+    """Train for one epoch: it then reads most digits, and its gradients are still large enough to see."""
+    rate = 3e-3 if model.count_params() < 1000 else 1e-3
+    model.compile(optimizer=Adam(rate), loss="cross_entropy", metrics=["accuracy"])
     train, _ = digits()
     model.fit(train.x, train.y, epochs=1, batch_size=32, verbose=0)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,13 +39,13 @@ class Picture:
         return f"{name} {self.note}".rstrip()
 
 
-def pictures(trace: Trace, step: Step, cell: dict[str, Any] | None) -> tuple[list[Picture], str]:
-    """The matrices to show, and in words how many more there would be."""
+def pictures(trace: Trace, step: Step, cell: dict[str, Any] | None) -> tuple[list[Picture], dict[str, int]]:
+    """The matrices to show, and how many of each array are read in all."""
     if cell is None:
         array = recorded(trace, step, step.result)
         if array is None or array.size < 2:
-            return [], ""
-        return [_picture(trace, step, step.result, (0,) * max(0, array.ndim - 2), {}, False)], ""
+            return [], {}
+        return [_picture(trace, step, step.result, (0,) * max(0, array.ndim - 2), {}, False)], {}
     found, shown = [], dict[str, int]()
     made = {one["symbol"] for one in cell["made"]}
     for (symbol, lead), places in _marks(trace, step, cell).items():
@@ -59,8 +60,14 @@ def pictures(trace: Trace, step: Step, cell: dict[str, Any] | None) -> tuple[lis
         found.append(_picture(trace, step, cell["result"], lead, {at: [kind]}, False))
     if (counts := _visits(trace, step, cell)) is not None:
         found.append(counts)
-    more = [f"{n - _MOST_SLICES} more of {symbol}" for symbol, n in shown.items() if n > _MOST_SLICES]
-    return found, f"… and {', '.join(more)}" if more else ""
+    return found, shown
+
+
+def in_words(shown: list[Picture], counts: dict[str, int]) -> str:
+    """Which matrices are read and not shown: `… and 2 more of w`."""
+    here = Counter(picture.symbol for picture in shown if picture.is_read)
+    more = [f"{count - here[symbol]} more of {symbol}" for symbol, count in counts.items() if count > here[symbol]]
+    return f"… and {', '.join(more)}" if more else ""
 
 
 def recorded(trace: Trace, step: Step, symbol: str, made: bool = True) -> np.ndarray | None:

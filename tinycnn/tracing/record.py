@@ -108,11 +108,11 @@ class Recording:
         with backends.backend("numpy"), backends.recording(), watching(self.calls):
             builder.weights = {id(w): key for key, w in model.named_params().items()}
             for key, w in model.named_params().items():
-                builder.origin[builder.store.put(w, "weight")] = key
-            builder.origin[builder.store.put(x, "activation")] = "the examples as given"
+                builder.origins.add(builder.store.put(w, "weight"), key, is_weight=True)
+            builder.origins.add(builder.store.put(x, "activation"), "the examples as given")
             builder.at("forward", None, "input")
             xs = model.prepare(x)
-            builder.origin[builder.store.put(xs, "activation")] = "the input"
+            builder.origins.add(builder.store.put(xs, "activation"), "the input")
             twin = Twin(model, xs)
             self._watch()
             scores = model.forward(xs, train=not self.why_forward_only)

@@ -95,7 +95,8 @@ def cell_why(cell: dict[str, Any], op: str, border: int) -> str:
     if border:
         said.append(f"{border} of the {len({tuple(r['index']) for r in reads if r['symbol'] == 'xp'})} numbers lie on "
                     "the border.")  # fmt: skip
-    if op.endswith("_backward") and cell["result"] == "dx" and any(r["symbol"] == "dy" for r in reads):
+    gathers = not cell["made"]  # else more than what it reads itself has come back to it, through what was made
+    if gathers and op.endswith("_backward") and cell["result"] == "dx" and any(r["symbol"] == "dy" for r in reads):
         count = len({tuple(r["index"]) for r in reads if r["symbol"] == "dy"})
         said.append(f"{count} gradients come back to it, and add." if count > 1 else "One gradient comes back to it.")
     elif op.endswith("pool2d_backward") and cell["result"] == "dx" and not cell["terms"]:

@@ -17,7 +17,7 @@ import numpy as np
 from tinycnn.explanation.layout import wrap
 from tinycnn.tracing.grid import ASCII, UNICODE, Box, grid, side_by_side
 from tinycnn.tracing.numbers import cell_number, formula_number
-from tinycnn.tracing.pictures import pictures, recorded
+from tinycnn.tracing.pictures import in_words, pictures, recorded
 
 if TYPE_CHECKING:
     from tinycnn.tracing.steps import Step
@@ -53,11 +53,12 @@ def step_lines(
     cell = None if index is None else trace.cell(number, index)
     for label, text in four_lines(trace, step, cell):
         lines += _labelled(label, text, columns)
-    for made in (cell or {}).get("made", [])[:_MOST_WHERE]:
-        lines += _labelled("where", _made(made), columns)
+    for where in where_lines(step, cell):
+        lines += _labelled("where", where, columns)
     for sentence in filter(None, (reason(step, cell), step.left_out)):
         lines += textwrap.wrap(sentence, columns - 2, initial_indent="  ", subsequent_indent="  ")
-    found, more = pictures(trace, step, cell)
+    found, counts = pictures(trace, step, cell)
+    more = in_words(found, counts)
     widest = columns if len(found) < 2 else min(columns, _BESIDE)
     drawn = [grid(one.title, one.matrix, cell_number, one.marks, columns=widest, box=box) for one in found]
     lines = [*lines, "", *side_by_side([*drawn, *([[more]] if more else [])], columns)] if drawn else lines
@@ -74,7 +75,10 @@ def stream_lines(trace: Trace, columns: int = 80, box: Box = UNICODE) -> Iterato
 def printed(trace: Trace, number: int | None = None, index: Index | None = None) -> None:
     """Print one step, or all of them, as the terminal can show it."""
     box, columns = box_for(sys.stdout), screen_width()
-    numbers = range(len(trace.steps)) if number is None else [number]
+    if number is not None and not isinstance(number, int | np.integer):
+        last = len(trace.steps) - 1
+        raise TypeError(f"a step goes by its number, 0 to {last}, got {number!r}; find(layer) has those of a layer")
+    numbers = range(len(trace.steps)) if number is None else [trace.seek(number).number]
     for one in numbers:
         print(*(safe(line, box) for line in step_lines(trace, one, index, columns, box)), sep="\n", end="\n\n")
 
@@ -94,6 +98,15 @@ _SPELLED = {
     "²": "^2", "ᵀ": "^T", "α": "alpha", "β": "beta", "γ": "gamma", "ε": "eps", "η": "eta", "μ": "mu", "ρ": "rho",
     "θ": "theta", "δ": "delta",
 }  # fmt: skip
+
+
+def where_lines(step: Step, cell: dict[str, Any] | None) -> list[str]:
+    """Of a step, what its letters mean; of a cell, what was made on the way to it."""
+    if cell is None:
+        return [step.formula["where"]] if step.formula["where"] else []
+    made = cell["made"]
+    more = [f"… and {len(made) - _MOST_WHERE} more"] if len(made) > _MOST_WHERE else []
+    return [*map(_made, made[:_MOST_WHERE]), *more]
 
 
 def reason(step: Step, cell: dict[str, Any] | None) -> str:

@@ -70,7 +70,7 @@ def loss_after(twin: Twin, y: Any, model: Sequential, builder: Builder, calls: C
     scores = twin.scores(model.named_params())
     calls.listening = True
     builder.at("update", None, type(model.loss).__name__)
-    builder.origin[builder.store.put(scores, "activation")] = "the scores with the new weights"
+    builder.origins.add(builder.store.put(scores, "activation"), "the scores with the new weights")
     loss = twin.model.loss.forward(scores, y)  # type: ignore[union-attr]
     if model.regularizer is not None:
         calls.listening = False

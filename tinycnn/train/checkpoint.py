@@ -69,7 +69,7 @@ class Checkpoint(Callback):
     def settle(self, run: Run) -> None:
         """Save the state, if its turn has come."""
         self.since += not run.epoch_is_over
-        if run.epoch_is_over or (self.steps and self.since >= self.steps):
+        if run.epoch_is_over or run.reason or (self.steps and self.since >= self.steps):
             self.save(run)
 
     def save(self, run: Run) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,7 +35,9 @@ class Trainable(Protocol):
     metrics: dict[str, Metric]
     seed: int
     epochs_seen: int
+    preprocessing: dict[str, Any]
 
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, Any]]: ...  # noqa: D102
     def forward(self, x: Array, train: bool = False) -> Array: ...  # noqa: D102
     def learn(self, dy: Array) -> None: ...  # noqa: D102
     def named_params(self) -> dict[str, Array]: ...  # noqa: D102
@@ -182,6 +184,7 @@ def _groups(run: Run) -> Generator[list[Batch]]:
 def _step(run: Run, group: list[Batch], checkpoints: list[Checkpoint]) -> None:
     """One step of the optimizer, on one batch or on several whose gradients are added up."""
     model, examples = run.model, sum(len(x) for x, _, _ in group)
+    buffers = {layer: dict(layer.buffers) for _, layer in model.walk()}  # running statistics are replaced, not changed
     total: dict[str, Any] = {}
     try:
         for x, t, rows in group:
@@ -199,7 +202,10 @@ def _step(run: Run, group: list[Batch], checkpoints: list[Checkpoint]) -> None:
             run.progress.batch(run.mean.values())
         if total:
             model.optimizer.step({key: w for key, w in model.named_params().items() if key in total}, total)
+        run.rate = float(model.optimizer.lr * model.optimizer.rate_factor())
     except FloatingPointError as error:
+        for layer, before in buffers.items():
+            layer.buffers = before
         kept = "".join(f"\n  The state saved last is in {one.last}." for one in checkpoints if one.last.exists())
         raise FloatingPointError(
             f"training stopped at epoch {run.epoch}, step {run.step + 1}: {error}\n"
@@ -209,7 +215,7 @@ def _step(run: Run, group: list[Batch], checkpoints: list[Checkpoint]) -> None:
 
 
 def _check_weights(run: Run) -> None:
-    for key, w in run.model.named_params().items():
+    for key, w in (run.model.named_params() | run.model.named_buffers()).items():
         if not np.isfinite(w).all():
             raise FloatingPointError(
                 f"training stopped after epoch {run.epoch}: the weights {key} are no longer finite"

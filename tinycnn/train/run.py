@@ -47,6 +47,7 @@ class Run:
     numbers: dict[str, float] = field(default_factory=dict)
     mean: Mean = field(default_factory=Mean)
     batch: Array | None = None  # the examples of the last step, as the first layer saw them
+    rate: float = math.nan
     reason: str = ""
     order: Any = None  # the shuffle's state when this epoch began: from it the same order is drawn again
 
@@ -64,7 +65,7 @@ class Run:
     @property
     def lr(self) -> float:
         """The optimizer's rate in the last step, as its schedule made it."""
-        return float(self.model.optimizer.lr * self.model.optimizer.rate_factor())
+        return self.rate
 
     @property
     def position(self) -> str:
@@ -103,6 +104,7 @@ class Run:
             "epoch": self.epoch,
             "step": self.step,
             "epoch_is_over": self.epoch_is_over,
+            "rate": self.rate,
             "order": self.order,
             "mean": {"sums": self.mean.sums, "count": self.mean.count},
             "history": self.history.history,
@@ -118,7 +120,7 @@ class Run:
                 raise ValueError(f"its {what} was {theirs}, and here it is {ours}")
         self.model.load_state_dict(saved["model"])
         self.epoch, self.step, self.epoch_is_over = saved["epoch"], saved["step"], saved["epoch_is_over"]
-        self.order, self.mean = saved["order"], Mean()
+        self.order, self.mean, self.rate = saved["order"], Mean(), float(saved["rate"])
         self.mean.sums, self.mean.count = dict(saved["mean"]["sums"]), saved["mean"]["count"]
         self.history.history.update({name: list(values) for name, values in saved["history"].items()})
         for name, callback in self._named_callbacks():
@@ -138,7 +140,8 @@ class Run:
             "loss": repr(self.model.loss),
             "penalty": repr(getattr(self.model, "regularizer", None)),
             "list of numbers": list(self.names),
-            "augmentation": type(self.augment).__name__,
+            "augmentation": repr(self.augment),
+            "preprocessing": repr(self.model.preprocessing),
             "seed": self.model.seed,
         }
 
