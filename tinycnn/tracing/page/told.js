@@ -59,7 +59,7 @@ function why(found, op, border) {
   }
   if (border) said.push(`${border} of the ${each(reads, "xp").length} numbers lie on the border.`);
   const gradients = each(reads, "dy").length;
-  if (op.endsWith("_backward") && found.result === "dx" && gradients) {
+  if (!found.made.length && op.endsWith("_backward") && found.result === "dx" && gradients) {
     said.push(gradients > 1 ? `${gradients} gradients come back to it, and add.` : "One gradient comes back to it.");
   } else if (op.endsWith("pool2d_backward") && found.result === "dx" && !found.terms.length) {
     said.push("It won no window, so nothing comes back to it.");
