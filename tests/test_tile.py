@@ -27,53 +27,71 @@ def _matrices(rng, dtype, rows, K, columns):
 def test_a_product_worked_by_hand(dtype):
     out = np.full(2, 7, dtype)
     a, b = np.array([2, 3], dtype), np.array([10, 20, 100, 200], dtype)
-    bias = np.array([1], dtype)
-    product(out, 0, 2, a, 0, np.array([0]), 1, b, 0, np.array([0, 2]), 0, 2, 1, 2, bias, 0, 0)
-    assert out.tolist() == [1 + 2 * 10 + 3 * 100, 1 + 2 * 20 + 3 * 200]
-    product(out, 0, 2, a, 0, np.array([0]), 1, b, 0, np.array([0, 2]), 0, 2, 1, 2, bias, 0, 1)
-    assert out.tolist() == [1 + 2 * 320, 1 + 2 * 640], "added to what was there, without the bias"
+    bias = np.array([1, 5], dtype)
+    product(out, 0, 2, a, 0, np.array([0]), np.array([0, 1]), b, 0, 2, 2, 1, 2, bias, 0, 0)
+    assert out.tolist() == [1 + 2 * 10 + 3 * 100, 5 + 2 * 20 + 3 * 200]
+    product(out, 0, 2, a, 0, np.array([0]), np.array([0, 1]), b, 0, 2, 2, 1, 2, bias, 0, 1)
+    assert out.tolist() == [1 + 2 * 320, 5 + 2 * 640], "added to what was there, without the bias"
+
+
+def _packed(b, lanes):
+    """The columns in strips, one behind the other, each with its rows next to each other."""
+    strips, n = [], 0
+    while n < b.shape[1]:
+        width = 2 * lanes if b.shape[1] - n >= 2 * lanes else lanes
+        strips.append(np.ascontiguousarray(b[:, n : n + width]).ravel())
+        n += width
+    return np.concatenate(strips)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("columns", [*range(1, 20), 23, 24, 25, 47, 48, 49, 64, 95, 97])
-def test_the_product_is_the_matrix_product_for_every_number_of_columns(dtype, columns):
+@pytest.mark.parametrize("columns", [*range(1, 20), 23, 24, 25, 31, 32, 33, 47, 48, 49, 64, 95, 97])
+def test_the_product_is_the_matrix_product_for_every_number_of_rows_and_columns(dtype, columns):
     rng = np.random.default_rng(columns)
-    for rows in (*range(1, 10), 12, 13, 17, 25):
+    lanes = vectors.REGISTERS.width // np.dtype(dtype).itemsize
+    for rows in (*range(1, 14), 16, 17, 25):
         K = int(rng.integers(1, 20))
         a, b = _matrices(rng, dtype, rows, K, columns)
-        bias = rng.normal(size=rows).astype(dtype)
-        out = np.full(rows * columns + 2, 777, dtype)
-        koff = np.arange(K) * columns
-        lines = np.arange(rows) * K
-        product(out, 1, columns, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, K, rows, columns, bias, 0, 0)
-        terms = abs(a) @ abs(b) + abs(bias)[:, None]
-        assert_same(out[1:-1].reshape(rows, columns), a @ b + bias[:, None], terms=terms, tol=EPS[dtype])
-        assert out[0] == out[-1] == 777, "written beyond the result"
+        bias = rng.normal(size=columns + 3).astype(dtype)
+        terms = abs(a) @ abs(b) + abs(bias[3:])
+        factors = [(b.ravel(), columns)] + ([(_packed(b, lanes), 0)] if columns % lanes == 0 else [])
+        for factor, bk in factors:
+            out = np.full(rows * columns + 2, 777, dtype)
+            lines, steps = np.arange(rows) * K, np.arange(K)
+            product(out, 1, columns, a.ravel(), 0, lines, steps, factor, 0, bk, K, rows, columns, bias, 3, 0)
+            assert_same(out[1:-1].reshape(rows, columns), a @ b + bias[3:], terms=terms, tol=EPS[dtype])
+            assert out[0] == out[-1] == 777, "written beyond the result"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("K", [319, 320, 321, 639, 641, 1000])
-def test_a_long_sum_is_done_piece_by_piece(dtype, K):
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_long_sum_is_done_piece_by_piece(dtype, K, packed):
     rng = np.random.default_rng(K)
-    (a, b), bias, before = _matrices(rng, dtype, 5, K, 27), np.ones(5, dtype), np.full((5, 27), 3, dtype)
-    lines, koff = rng.permutation(5) * K, np.arange(K) * 27
-    for add, start in ((0, 1), (1, 3)):
+    lanes = vectors.REGISTERS.width // np.dtype(dtype).itemsize
+    columns = 3 * lanes if packed else 27
+    (a, b), bias = _matrices(rng, dtype, 5, K, columns), rng.normal(size=columns).astype(dtype)
+    lines, before = rng.permutation(5) * K, rng.normal(size=(5, columns)).astype(dtype)
+    factor, bk = (_packed(b, lanes), 0) if packed else (b.ravel(), columns)
+    for add, start in ((0, bias), (1, before)):
         out = before.copy()
-        product(out.reshape(-1), 0, 27, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, K, 5, 27, bias, 0, add)
+        product(
+            out.reshape(-1), 0, columns, a.ravel(), 0, lines, np.arange(K), factor, 0, bk, K, 5, columns, bias, 0, add
+        )
         turned = a[lines // K]
-        assert_same(out, turned @ b + start, terms=abs(turned) @ abs(b) + 3, tol=4 * EPS[dtype])
+        assert_same(out, turned @ b + start, terms=abs(turned) @ abs(b) + abs(start), tol=4 * EPS[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_left_factor_may_lie_transposed_and_the_right_one_overlap_itself(dtype):
+def test_the_left_factor_may_lie_anywhere_and_overlap_itself(dtype):
     rng = np.random.default_rng(0)
-    a, line = rng.normal(size=(5, 11)).astype(dtype), rng.normal(size=70).astype(dtype)
-    koff = rng.integers(0, 30, size=5)
-    out = np.empty((11, 40), dtype)
-    steps = np.arange(11)
-    product(out.reshape(-1), 0, 40, a.ravel(), 0, steps, 11, line, 0, koff, 0, 5, 11, 40, np.zeros(11, dtype), 0, 0)
-    b = line[koff[:, None] + np.arange(40)]
-    assert_same(out, a.T @ b, terms=abs(a).T @ abs(b), tol=EPS[dtype])
+    line, b = rng.normal(size=70).astype(dtype), rng.normal(size=(5, 21)).astype(dtype)
+    moff, koff = rng.integers(0, 30, size=11), rng.integers(0, 30, size=5)
+    out = np.empty((11, 21), dtype)
+    zeros = np.zeros(21, dtype)
+    product(out.reshape(-1), 0, 21, line, 7, moff, koff, b.ravel(), 0, 21, 5, 11, 21, zeros, 0, 0)
+    a = line[7 + moff[:, None] + koff]
+    assert_same(out, a @ b, terms=abs(a) @ abs(b), tol=EPS[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -95,9 +113,9 @@ def test_a_nan_comes_through_where_it_belongs_and_nowhere_else(dtype):
     a, b = np.ones((3, 4), dtype), np.ones((4, 30), dtype)
     a[1, 2], b[3, 17] = np.nan, np.nan
     out = np.empty((3, 30), dtype)
-    zeros = np.zeros(3, dtype)
-    lines, koff = np.arange(3) * 4, np.arange(4) * 30
-    product(out.reshape(-1), 0, 30, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, 4, 3, 30, zeros, 0, 0)
+    lines = np.arange(3) * 4
+    zeros = np.zeros(30, dtype)
+    product(out.reshape(-1), 0, 30, a.ravel(), 0, lines, np.arange(4), b.ravel(), 0, 30, 4, 3, 30, zeros, 0, 0)
     expected = np.zeros((3, 30), bool)
     expected[1], expected[:, 17] = True, True
     assert (np.isnan(out) == expected).all()
@@ -107,7 +125,8 @@ def test_a_nan_comes_through_where_it_belongs_and_nowhere_else(dtype):
 def test_the_sums_of_a_tile_fit_the_registers_of_every_kind_of_cpu(features):
     r = vectors.registers_of({features: True})
     registers = 32 if features in ("avx512f", "neon") else 16
-    assert r.filters * r.vectors + r.vectors + 1 <= registers
+    assert r.wide * 2 + 2 + 1 <= registers
+    assert 8 <= r.narrow + 1 + 1 <= registers
     assert r.rows * r.taps + min(r.rows, r.taps) + 1 <= registers
     assert r.width == {"avx512f": 64, "avx": 32, "neon": 16, "sse2": 16}[features]
 
@@ -132,10 +151,10 @@ def test_a_cpu_without_wide_vectors_gets_the_same_results():
         "rng = np.random.default_rng(0)\n"
         "a, b = rng.integers(-9, 9, (5, 7)).astype('f'), rng.integers(-9, 9, (7, 31)).astype('f')\n"
         "out = np.empty((5, 31), 'f')\n"
-        "zeros = np.zeros(5, 'f')\n"
+        "zeros = np.zeros(31, 'f')\n"
         "koff = np.arange(7) * 31\n"
-        "lines = np.arange(5) * 7\n"
-        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, lines, 1, b.ravel(), 0, koff, 0, 7, 5, 31, zeros, 0, 0)\n"
+        "lines, steps = np.arange(5) * 7, np.arange(7)\n"
+        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, lines, steps, b.ravel(), 0, 31, 7, 5, 31, zeros, 0, 0)\n"
         "assert (out == a @ b).all()\n"
         "sums = np.zeros((5, 7), 'f')\n"
         "line = np.ones((5, 31), 'f')\n"
@@ -151,17 +170,17 @@ def test_a_cpu_without_wide_vectors_gets_the_same_results():
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_called_by_its_address_a_tile_does_the_same(dtype):
     rng = np.random.default_rng(0)
-    a, b, bias = (rng.normal(size=n).astype(dtype) for n in (5 * 7, 7 * 31, 5))
-    koff = np.arange(7) * 31
+    a, b, bias = (rng.normal(size=n).astype(dtype) for n in (5 * 7, 7 * 31, 31))
+    koff, steps = np.arange(7) * 31, np.arange(7)
     by_name, by_address = np.empty(5 * 31, dtype), np.empty(5 * 31, dtype)
     lines = np.arange(5) * 7
-    product(by_name, 0, 31, a, 0, lines, 1, b, 0, koff, 0, 7, 5, 31, bias, 0, 0)
+    product(by_name, 0, 31, a, 0, lines, steps, b, 0, 31, 7, 5, 31, bias, 0, 0)
     sums, sums_by_address = np.zeros(5 * 7, dtype), np.zeros(5 * 7, dtype)
     dots(sums, 0, 7, by_name, 0, 31, b, 0, koff, 0, 31, 5, 7)
 
     @njit
     def call(tiles, out, sums):
-        tile.call_product(tiles, out, 0, 31, a, 0, lines, 1, b, 0, koff, 0, 7, 5, 31, bias, 0, 0)
+        tile.call_product(tiles, out, 0, 31, a, 0, lines, steps, b, 0, 31, 7, 5, 31, bias, 0, 0)
         tile.call_dots(tiles, sums, 0, 7, out, 0, 31, b, 0, koff, 0, 31, 5, 7)
 
     call(tile.tiles_for(np.dtype(dtype)), by_address, sums_by_address)

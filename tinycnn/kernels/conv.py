@@ -16,17 +16,20 @@ from tinycnn.kernels.compiling import Worker, unpack
 from tinycnn.kernels.conv_blocks import (
     DW,
     DX,
-    backward_block,
-    forward_block,
+    backward_piece,
+    images_of_piece,
     lay_out_dy,
-    space_of_image,
-    windows_of_block,
+    piece,
+    rows_of_dx,
+    windows_of_strip,
+    write_out,
 )
-from tinycnn.kernels.conv_plan import Plan, plan_conv
-from tinycnn.kernels.fused_blocks import ALONE, cut_block, uncut_block
+from tinycnn.kernels.conv_pack import packed_backward, packed_forward, unpacked
+from tinycnn.kernels.conv_plan import Plan, Sizes, plan_conv
+from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
 from tinycnn.kernels.rows import clear_row
 from tinycnn.kernels.threads import PARTS, covered, plain, space, threads_for
-from tinycnn.kernels.tile import tiles_for
+from tinycnn.kernels.tile import strip_width, tiles_for
 from tinycnn.ops.checks import Array, floating, four_sides, pair, upstream
 from tinycnn.ops.conv import check_conv_shapes
 
@@ -67,8 +70,7 @@ def arguments(x: Array, w: Array, b: Any, stride: Any, padding: Any, dilation: A
 def conv2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None]:
     """All three gradients: `ops.conv2d_backward`, compiled for float32 and float64.
 
-    Zeros stand where no window is, and 0·∞ is no 0: should a filter or the found dw not be finite, `ops` works the
-    gradients out once more.
+    Zeros stand where no window is, and 0·∞ is no 0: should a filter not be finite, `ops` works the gradients out.
     """
     given, plan = cache
     if given is None:
@@ -80,8 +82,6 @@ def conv2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
         return _by_ops(dy, given)
     dx, dw, db = empty_like(x), empty_like(w), empty((s.F,), x.dtype)
     gradients(dy, x, w, plan, DX + DW, dx, dw, db)
-    if not np.isfinite(dw).all():
-        return _by_ops(dy, given)
     return dx, dw, db if has_bias else None
 
 
@@ -97,8 +97,6 @@ def conv2d_backward_weights(dy: Array, cache: tuple) -> tuple[Array, Array | Non
         return _by_ops(dy, given)[1:]
     dw, db = empty_like(w), empty((s.F,), x.dtype)
     gradients(dy, x, w, plan, DW, x, dw, db)
-    if not np.isfinite(dw).all():
-        return _by_ops(dy, given)[1:]
     return dw, db if has_bias else None
 
 
@@ -107,12 +105,11 @@ def convolve(
 ) -> Array:
     """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`."""
     s = plan.sizes
-    bias = np.zeros(s.F, x.dtype) if b is None else plain(b)
     with threads_for(len(x) * s.OH * s.OW * w.size) as threads:
         own = space(x.dtype, threads * plan.space)
         _forward(
-            threads, x.dtype, tiles_for(x.dtype), y, kept, x, w, bias, plan.offsets, plan.starts, own, plan.space, s,
-            len(x), after,
+            threads, x.dtype, tiles_for(x.dtype), y, kept, x, packed_forward(threads, w, plan),
+            _filled_up(b, s.groups, s.F, s.FP, x.dtype), plan.offsets, plan.starts, own, plan.space, s, len(x), after,
         )  # fmt: skip
     return y
 
@@ -126,32 +123,34 @@ def gradients(
     dw is made of partial sums over fixed parts of the batch, added up first to last: the same bits for any number of
     threads. `b` is added to dx, for a transposed convolution.
     """
-    s, dy, of_w = plan.sizes, plain(dy), w.size
-    parts = min(PARTS, max(SUMS // of_w, 4), len(x) * s.blocks) if wanted & DW else 0
-    bias = np.zeros(max(s.C, w[0].size), dy.dtype)
-    if b is not None:
-        bias[: s.C] = b
-    with threads_for(2 * len(x) * s.OH * s.OW * of_w) as threads:
-        own = space(dy.dtype, threads * plan.space_backward + parts * (of_w + s.F))
+    s, dy, size = plan.sizes, plain(dy), plan.sizes.groups * plan.sizes.FP * w[0].size
+    parts, sums_of_part = min(PARTS, max(SUMS // size, 4), _pieces(s, len(x))), size + s.F if wanted & DW else 0
+    with threads_for(2 * len(x) * s.OH * s.OW * w.size) as threads:
+        own = space(dy.dtype, threads * plan.space_backward + parts * sums_of_part)
         sums = own[threads * plan.space_backward :]
-        of_dw = sums[: parts * of_w].reshape(parts, of_w)
-        of_db = sums[parts * of_w : parts * (of_w + s.F)].reshape(parts, s.F)
+        of_dw, of_db = sums[: parts * size], sums[parts * size :]
         _backward(
-            threads, dy.dtype, tiles_for(dy.dtype), wanted, dx, of_dw, of_db, dy, kept, x, turned(w, plan), bias,
-            plan.offsets, plan.starts, own, plan.space_backward, s, len(x), max(parts, PARTS * (wanted == DX)), after,
+            threads, dy.dtype, tiles_for(dy.dtype), wanted, dx, of_dw, of_db, dy, kept, x,
+            packed_backward(threads, w, plan) if wanted & DX else w, _filled_up(b, s.groups, s.C, s.CP, dy.dtype),
+            plan.offsets, plan.starts, own, plan.space_backward, s, len(x), parts, after,
         )  # fmt: skip
         if wanted & DW:
-            _as_filters(np.add.reduce(of_dw, axis=0), dw, s)
-            np.add.reduce(of_db, axis=0, out=db)
+            unpacked(threads, of_dw.reshape(parts, -1), dw, plan)
+            np.add.reduce(of_db[: parts * s.F].reshape(parts, -1), axis=0, out=db)
 
 
-def _as_filters(found: Array, dw: Array, s: Any) -> None:
-    """Sums that lie as (group, tap, f), written as filters; those that lie so already are copied."""
-    groups, FG = s.groups, s.F // s.groups
-    if s.strip:
-        dw.reshape(groups, FG, -1)[...] = found.reshape(groups, -1, FG).transpose(0, 2, 1)
-    else:
-        dw.reshape(-1)[...] = found
+def _pieces(s: Sizes, N: int) -> int:
+    return N * s.blocks if s.blocks > 1 else -(-N // s.G)
+
+
+def _filled_up(b: Array | None, groups: int, numbers: int, filled: int, dtype: Any) -> Array:
+    """A bias with as many numbers for each group as fill whole vectors."""
+    if b is not None and groups * filled == numbers:
+        return plain(b)
+    bias = np.zeros((groups, filled), dtype)
+    if b is not None:
+        bias[:, : numbers // groups] = b.reshape(groups, -1)
+    return bias
 
 
 def _by_ops(dy: Array, given: tuple) -> tuple[Array, Array, Array | None]:
@@ -160,43 +159,45 @@ def _by_ops(dy: Array, given: tuple) -> tuple[Array, Array, Array | None]:
     return ops.conv2d_backward(dy, ops.conv2d_forward(x, w, b, *options)[1])
 
 
-def turned(w: Array, plan: Plan) -> Array:
-    """The filters with channels and filters exchanged, as one line: (group, c, and f, i, j sorted by phase)."""
-    F, CG, KH, KW = w.shape
-    groups = plan.sizes.groups
-    swapped = w.reshape(groups, F // groups, CG, KH * KW).transpose(0, 2, 1, 3).reshape(groups, CG, -1)
-    return (swapped if plan.order is None else swapped[:, :, plan.order]).reshape(-1)
-
-
 @Worker
 def _forward(t, workers, given):
-    tiles, y, kept, x, w, b, offsets, o, own, size, s, N, after = unpack(given, "TxuxxxiOxnSnn")
-    mine = own[t * size :]
-    for item in range(t * N * s.blocks // workers, (t + 1) * N * s.blocks // workers):
-        n, block = item // s.blocks, item % s.blocks
-        if after == ALONE:
-            forward_block(tiles, y, x, w, b, offsets, o, mine, s, n, block)
-        else:
-            at, line = space_of_image(s), s.R * s.pitch
-            windows_of_block(tiles, mine, at, line, x, w, b, offsets, o, mine, s, n, block)
-            cut_block(y, kept, mine, s, after, n, block)
+    tiles, y, kept, x, packed, bias, offsets, o, own, size, s, N, after = unpack(given, "TxuxxxiOxnSnn")
+    mine, items = own[t * size :], N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
+    for item in range(t * items // workers, (t + 1) * items // workers):
+        n, images, u, rows = piece(item, N, s)
+        source, x0 = images_of_piece(x, mine, s, n, images, u)
+        for g in range(s.groups):
+            f = 0
+            while f < s.FP:
+                width = strip_width(s.FP - f, s.lanes)
+                for r in range(0, rows, s.near):
+                    some = min(s.near, rows - r)
+                    windows_of_strip(tiles, source, x0, packed, bias, offsets, o, mine, s, r, images * some * s.OW, g,
+                                     f, width)  # fmt: skip
+                    if after == ALONE:
+                        write_out(y, n, images, mine, s, g, f, width, u + r, some)
+                    else:
+                        cut_out(y, kept, n, images, mine, s, after, g, f, width, u + r, some)
+                f += width
 
 
 @Worker
 def _backward(t, workers, given):
-    tiles, wanted, dx, dw, db, dy, kept, x, turned, bias, offsets, o, own, size, s, N, parts, after = unpack(
+    tiles, wanted, dx, dw, db, dy, kept, x, packed, bias, offsets, o, own, size, s, N, parts, after = unpack(
         given, "TnxxxxuxxxiOxnSnnn"
     )
-    mine, weights = own[t * size :], s.F * (s.C // s.groups) * s.KH * s.KW
+    mine, weights = own[t * size :], s.groups * s.FP * (s.C // s.groups) * s.KK
+    items = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
     for part in range(t * parts // workers, (t + 1) * parts // workers):
         if wanted & DW:
             clear_row(dw, part * weights, weights)
             clear_row(db, part * s.F, s.F)
-        for item in range(part * N * s.blocks // parts, (part + 1) * N * s.blocks // parts):
-            n, block = item // s.blocks, item % s.blocks
+        for item in range(part * items // parts, (part + 1) * items // parts):
+            n, images, u, rows = piece(item, N, s)
+            above = max(rows, rows_of_dx(s, u)) if wanted & DX else rows
             if after == ALONE:
-                lay_out_dy(mine, dy, s, n, block)
+                lay_out_dy(mine, dy, s, n, images, u, above)
             else:
-                uncut_block(mine, dy, kept, s, after, n, block)
-            backward_block(tiles, wanted, dx, dw, part * weights, db, part * s.F, x, turned, bias, offsets, o, mine,
-                           s, n, block)  # fmt: skip
+                uncut_dy(mine, dy, kept, s, after, n, images, u, above)
+            backward_piece(tiles, wanted, dx, dw, part * weights, db, part * s.F, x, packed, bias, offsets, o, mine,
+                           s, n, images, u, rows)  # fmt: skip

@@ -1,217 +1,237 @@
-"""One block of a convolution: a few rows of windows of one image, small enough to stay in the cache.
+"""One piece of a convolution: a few rows of windows of one image, or several small images, to stay in the cache.
 
-Forward, the block of the image is read where it lies (or laid out with its border and in phases), multiplied by the
-register tile, and its rows are written to y without the windows that wrapped around. Backward, dy is laid out once,
-with zeros where windows wrapped and around the image, and all three gradients are fed from it: db is its sum, dw its
-dot products with the image, and dx a convolution of it with the filters turned around.
+Forward, the images are read where they lie (or laid out with their border), and the register tile multiplies all
+windows of the piece by one strip of filters after the other. What it gives has a window in each row and a filter in
+each column; turned on its side, it is rows of y. Backward, dy is laid out once, with zeros where no window is, and all
+three gradients are fed from it: db is its sum, dw the image times dy turned on its side, and dx a convolution of dy
+with the filters turned around.
 """
 
 from __future__ import annotations
 
 from tinycnn.kernels.compiling import kernel
-from tinycnn.kernels.rows import clear_row, copy_every, copy_row, row_sum
+from tinycnn.kernels.conv_plan import columns_of_phase, room_of_images
+from tinycnn.kernels.rows import copy_every, copy_row, lay_row, row_sum, zero_row
 from tinycnn.kernels.shuffled_rows import alternate_row, turn_rows
-from tinycnn.kernels.tile import call_dots, call_product
+from tinycnn.kernels.tile import call_product, strip_width
 
 DX, DW = 1, 2  # which gradients are wanted
+columns_of_phase, room_of_images = kernel(columns_of_phase), kernel(room_of_images)
+
+
+@kernel(inline="always")
+def piece(item, N, s):
+    """Which images a piece of work has, the first and how many, and which rows of windows."""
+    if s.blocks > 1:
+        u = item % s.blocks * s.R
+        return item // s.blocks, 1, u, min(s.R, s.OH - u)
+    return item * s.G, min(s.G, N - item * s.G), 0, s.OH
 
 
 @kernel
-def lay_out(to, x, n, u, s):
-    """Copy what the windows of rows u … u + R of image n see to working space, with its border, phase by phase."""
-    for b in range(s.sh):  # columns b, b + sh, b + 2·sh … of every row
-        first = min(max((s.left - b + s.sh - 1) // s.sh, 0), s.pitch)  # the first of them in the image, and the last
-        last = min(max((s.left + s.W - b + s.sh - 1) // s.sh, first), s.pitch)
-        for c in range(s.C):
-            for a in range(s.sv):
-                begin = ((c * s.sv + a) * s.sh + b) * s.plane
-                for row in range(u * s.sv + a - s.top, (u + s.R + s.down) * s.sv + a - s.top, s.sv):
-                    if row < 0 or row >= s.H:
-                        clear_row(to, begin, s.pitch)
-                    else:
-                        clear_row(to, begin, first)
-                        source = ((n * s.C + c) * s.H + row) * s.W + first * s.sh + b - s.left
-                        _copy_columns(to, begin + first, x, source, s.sh, last - first)
-                        clear_row(to, begin + last, s.pitch - last)
-                    begin += s.pitch
-                clear_row(to, begin, s.border)
-
-
-@kernel(inline="always")
-def _copy_columns(to, at, x, start, step, n):
-    """Copy n numbers of a row, `step` apart."""
-    if step == 1:
-        copy_row(to, at, x, start, n)
-    else:
-        copy_every(to, at, 1, x, start, step, n)
-
-
-@kernel(inline="always")
-def forward_block(tiles, y, x, w, bias, offsets, o, own, s, n, block):
-    """y of one block; `own` is this worker's working space."""
-    u, rows, size = block * s.R, min(s.R, s.OH - block * s.R), s.OH * s.OW
-    y0 = n * s.F * size + u * s.OW
-    if s.right == 0 and s.pitch == s.OW:  # no window wraps around
-        windows_of_block(tiles, y, y0, size, x, w, bias, offsets, o, own, s, n, block)
-        return
-    at, line = space_of_image(s), s.R * s.pitch
-    windows_of_block(tiles, own, at, line, x, w, bias, offsets, o, own, s, n, block)
-    for f in range(s.F):
-        for r in range(rows):
-            copy_row(y, y0 + f * size + r * s.OW, own, at + f * line + r * s.pitch, s.OW)
-
-
-@kernel(inline="always")
-def space_of_image(s):
-    """How much working space the laid-out image takes, at its beginning."""
-    return s.C * s.sv * s.sh * s.plane if s.copied else 0
-
-
-@kernel(inline="always")
-def windows_of_block(tiles, out, at, line, x, w, bias, offsets, o, own, s, n, block):
-    """out[at + f·line + r·pitch + v] = the window of row r and column v of a block, filter f."""
-    u, rows = block * s.R, min(s.R, s.OH - block * s.R)
-    CG, FG, K = s.C // s.groups, s.F // s.groups, s.C // s.groups * s.KH * s.KW
-    source, x0 = image_of_block(x, own, s, n, u)
-    channels = CG * s.sv * s.sh * s.plane
-    for g in range(s.groups):
-        call_product(tiles, out, at + g * FG * line, line, w, g * FG * K, offsets[o.lines :], 1,
-                source, x0 + g * channels, offsets[o.taps :], 0, K, FG, (rows - 1) * s.pitch + s.OW,
-                bias, g * FG, 0)  # fmt: skip
-
-
-@kernel(inline="always")
-def image_of_block(x, own, s, n, u):
-    """Where the windows from row u on are read: where image n lies, or laid out in working space."""
-    if s.copied:
-        lay_out(own, x, n, u, s)
-        return own, 0
-    return x, n * s.C * s.plane + u * s.W
-
-
-@kernel
-def lay_out_dy(to, dy, s, n, block):
-    """Copy dy of a block with zeros where no window is, as the taps of dx will read it.
-
-    Windows that wrapped around have a gradient of 0; those zeros also are the border at the left of the next row.
-    Above are the rows that the block's first pixels need, `down` of them.
-    """
-    u, pitch, at = block * s.R, s.pitch, space_of_image(s)
-    for f in range(s.F):
-        clear_row(to, at + f * s.dplane, s.right)
-        for r in range(s.down + max(min(s.R, s.OH - u), rows_of_dx(s, block))):
-            begin, row = at + f * s.dplane + s.right + r * pitch, u - s.down + r
-            if row < 0 or row >= s.OH:
-                clear_row(to, begin, pitch)
+def lay_out(to, x, n, images, u, s):
+    """Copy what the windows from row u on see of some images to working space, with the border."""
+    left = min(s.left, s.pitch)
+    columns = min(s.W, s.pitch - left)
+    for m in range(images * s.C):
+        begin, image = m * s.plane, (n * s.C + m) * s.H
+        for row in range(u * s.sv - s.top, u * s.sv - s.top + s.seen):
+            if row < 0 or row >= s.H:
+                zero_row(to, begin, s.pitch)
             else:
-                copy_row(to, begin, dy, ((n * s.F + f) * s.OH + row) * s.OW, s.OW)
-                clear_row(to, begin + s.OW, pitch - s.OW)
+                zero_row(to, begin, left)
+                lay_row(to, begin + left, x, (image + row) * s.W, columns)
+                zero_row(to, begin + left + columns, s.pitch - left - columns)
+            begin += s.pitch
 
 
 @kernel(inline="always")
-def rows_of_dx(s, block):
-    """How many rows of dx a block writes, counted in phases; the last one those below the last window as well."""
-    return min(s.R, s.rows - block * s.R) if block < s.blocks - 1 else s.rows - block * s.R
+def images_of_piece(x, own, s, n, images, u):
+    """Where the windows from row u on are read: where the images lie, or laid out in working space."""
+    if s.copied:
+        lay_out(own, x, n, images, u, s)
+        return own, 0
+    return x, n * s.C * s.plane + u * s.sv * s.pitch
 
 
 @kernel(inline="always")
-def backward_block(tiles, wanted, dx, dw, dw0, db, db0, x, turned, bias, offsets, o, own, s, n, block):
-    """Add one block to dw and db, and write its rows of dx; `turned` are the filters as (group, c, taps of dx).
+def windows_of_strip(tiles, source, x0, packed, bias, offsets, o, own, s, r, pixels, g, f, width):
+    """own[room of images + window·width + filter]: windows from row r of a piece on, a strip of a group's filters."""
+    K = s.C // s.groups * s.KK
+    call_product(tiles, own, room_of_images(s), width, source, x0 + g * (s.C // s.groups) * s.plane,
+            offsets[o.pixels + r * s.OW :], offsets[o.taps :], packed, (g * s.FP + f) * K, 0, K, pixels, width,
+            bias, g * s.FP + f, 0)  # fmt: skip
 
-    Only what is `wanted`, DX or DW or their sum; dw and db come together. The block's dy is laid out already; `bias` is
-    what dx begins with, one number a channel (and as many more as there are weights in a filter).
+
+@kernel
+def turn_out(to, at, pitch, own, begin, width, there, pixels, s):
+    """to[at + f·pitch + p] = own[begin + p·width + f], for all p < pixels and f < there.
+
+    A whole vector of pixels at a time, the last of them together with some of those before; so there are as many
+    pixels and filters as fill one.
     """
-    u, rows = block * s.R, min(s.R, s.OH - block * s.R)
-    at = space_of_image(s)
-    first, to = at + s.right + s.down * s.pitch, at + s.F * s.dplane  # dy of the block's first window; what is free
+    for p in range(0, pixels, s.lanes):
+        p = min(p, pixels - s.lanes)
+        turn_rows(to, at + p, pitch, own, begin + p * width, width, s.lanes, there)
+
+
+@kernel
+def turn_in_space(own, to, begin, width, pixels, s):
+    """The same for any number of pixels, within working space, where there is room for more."""
+    for p in range(0, pixels, s.lanes):
+        turn_rows(own, to + p, s.line, own, begin + p * width, width, pixels - p, width)
+
+
+@kernel
+def write_out(y, n, images, own, s, g, f, width, u, rows):
+    """A strip of results to where it belongs in y."""
+    begin, FG, size, pixels = room_of_images(s), s.F // s.groups, s.OH * s.OW, rows * s.OW
+    there = min(width, FG - f)
+    lines = begin + s.tile
+    turned = there < s.lanes or pixels < s.lanes
+    if turned:
+        turn_in_space(own, lines, begin, width, images * pixels, s)
+    for m in range(images):
+        at = ((n + m) * s.F + g * FG + f) * size + u * s.OW
+        if not turned:
+            turn_out(y, at, size, own, begin + m * pixels * width, width, there, pixels, s)
+            continue
+        for j in range(there):
+            copy_row(y, at + j * size, own, lines + j * s.line + m * pixels, pixels)
+
+
+@kernel
+def lay_out_dy(to, dy, s, n, images, u, rows):
+    """Copy dy of a piece with zeros where no window is, as the taps of dx will read it.
+
+    What is left of a row is zero, and is right of the row before. Above are the rows that the first pixels need.
+    """
+    for m in range(images * s.F):
+        begin = room_of_images(s) + m * s.dplane
+        zero_row(to, begin, s.right)
+        begin += s.right
+        for row in range(u - s.down, u + rows):
+            if row < 0 or row >= s.OH:
+                zero_row(to, begin, s.dpitch)
+            else:
+                lay_row(to, begin, dy, ((n * s.F + m) * s.OH + row) * s.OW, s.OW)
+                zero_row(to, begin + s.OW, s.right)
+            begin += s.dpitch
+
+
+@kernel(inline="always")
+def rows_of_dx(s, u):
+    """How many rows of dx a piece writes, counted in phases; the last one those below the last window as well."""
+    return s.R if u + s.R < s.OH else s.rows - u
+
+
+@kernel(inline="always")
+def backward_piece(tiles, wanted, dx, dw, dw0, db, db0, x, packed, bias, offsets, o, own, s, n, images, u, rows):
+    """Add a piece to dw and db, and write its rows of dx; `packed` are the filters as (group, taps of dx, c).
+
+    Only what is `wanted`, DX or DW or their sum; dw and db come together. The piece's dy is laid out already; `bias` is
+    what dx begins with, one number a channel.
+    """
+    first = room_of_images(s) + s.right + s.down * s.dpitch  # dy of the piece's first window
+    free = room_of_images(s) + s.G * s.F * s.dplane + 2 * s.lanes
     if wanted & DW:
-        _dw_of_block(tiles, dw, dw0, x, bias, offsets, o, own, first, to, s, n, u, rows)
-        for f in range(s.F):
-            db[db0 + f] += row_sum(own, first + f * s.dplane, (rows - 1) * s.pitch + s.OW)
+        _dw_of_piece(tiles, dw, dw0, x, bias, offsets, o, own, first, free, s, n, images, u, rows)
+        for m in range(images):
+            for f in range(s.F):
+                db[db0 + f] += row_sum(own, first + (m * s.F + f) * s.dplane, (rows - 1) * s.dpitch + s.OW)
     if wanted & DX:
         for a in range(s.sv):
-            _dx_of_rows(tiles, dx, a, turned, bias, offsets, o, own, first, to, s, n, u, rows_of_dx(s, block))
+            row = max(u, (s.top - a + s.sv - 1) // s.sv)
+            end = min(u + rows_of_dx(s, u), (s.top + s.H - a + s.sv - 1) // s.sv)
+            for r in range(row, end, s.near if s.G == 1 else s.rows):
+                _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first + (r - u) * s.dpitch, free, s, n,
+                            images, r, min(r + s.near, end) if s.G == 1 else end)  # fmt: skip
 
 
 @kernel(inline="always")
-def _dw_of_block(tiles, dw, dw0, x, bias, offsets, o, own, first, to, s, n, u, rows):
-    """dw as (group, tap, f): products of x with dy turned on its side, all filters of a window next to each other.
-
-    With too few filters to fill a vector, dw as (group, f, tap): sums along the rows of both.
-    """
-    CG, FG, K = s.C // s.groups, s.F // s.groups, s.C // s.groups * s.KH * s.KW
-    source, x0 = image_of_block(x, own, s, n, u)
-    taps, windows = offsets[o.taps :], (rows - 1) * s.pitch + s.OW  # those that wrapped around have a dy of 0
+def _dw_of_piece(tiles, dw, dw0, x, bias, offsets, o, own, first, free, s, n, images, u, rows):
+    """dw as (group, strip, tap, f): products of x with dy turned on its side, the filters of a window side by side."""
+    FG, CG = s.F // s.groups, s.C // s.groups
+    K = CG * s.KK
+    source, x0 = images_of_piece(x, own, s, n, images, u)
     for g in range(s.groups):
-        here, channels, dy = dw0 + g * FG * K, x0 + g * CG * s.sv * s.sh * s.plane, first + g * FG * s.dplane
-        if s.strip == 0:
-            call_dots(tiles, dw, here, K, own, dy, s.dplane, source, channels, taps, 0, windows,
-                      FG, K)  # fmt: skip
-            continue
-        _turn_dy(own, to, dy, s, FG, windows)
-        for strip in range(s.strips):
-            f = strip * s.strip
-            call_product(tiles, dw, here + f, FG, source, channels, taps, 1, own, to + f * windows,
-                    offsets[o.turned :], 0, windows, K, min(s.strip, FG - f), bias, 0, 1)  # fmt: skip
+        f = 0
+        while f < s.FP:
+            width = strip_width(s.FP - f, s.lanes)
+            for r in range(0, rows, s.near):
+                some = min(s.near, rows - r)
+                _turn_dy(own, free, first + r * s.dpitch, s, g * FG, f, width, images, some)
+                call_product(tiles, dw, dw0 + (g * s.FP + f) * K, width, source, x0 + g * CG * s.plane,
+                        offsets[o.taps :], offsets[o.pixels + r * s.OW :], own, free, 0, images * some * s.OW, K, width,
+                        bias, 0, 1)  # fmt: skip
+            f += width
 
 
 @kernel
-def _turn_dy(own, to, dy, s, FG, windows):
-    """Strip after strip, window after window: dy of the strip's filters side by side."""
-    for strip in range(0, FG, s.strip):
-        for f in range(strip, min(strip + s.strip, FG), s.lanes):
-            turn_rows(own, to + strip * windows + f - strip, s.strip, own, dy + f * s.dplane, s.dplane, FG - f, windows)
+def _turn_dy(own, to, first, s, f0, f, width, images, rows):
+    """Window after window: dy of a strip's filters side by side; filters that are not there repeat the last."""
+    FG = s.F // s.groups
+    for m in range(images):
+        for r in range(rows):
+            at = to + (m * rows + r) * s.OW * width
+            for v in range(f, f + width, s.lanes):
+                begin = first + (m * s.F + f0 + v) * s.dplane + r * s.dpitch
+                turn_rows(own, at + v - f, width, own, begin, s.dplane, FG - v, s.OW)
 
 
 @kernel(inline="always")
-def _dx_of_rows(tiles, dx, a, turned, bias, offsets, o, own, first, to, s, n, u, rows_dx):
-    """dx at rows a, a + sv, … of the image with its border, as far as it is the image."""
-    CG, FG, KF = s.C // s.groups, s.F // s.groups, s.F // s.groups * s.KH * s.KW
-    row, end = max(u, (s.top - a + s.sv - 1) // s.sv), min(u + rows_dx, (s.top + s.H - a + s.sv - 1) // s.sv)
-    line = (end - row) * s.pitch
-    if end <= row:
+def _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first, free, s, n, images, row, end):
+    """dx of some images at rows a, a + sv, … of the image with its border: of these the rows `row` … `end`."""
+    CG, FG, KF = s.C // s.groups, s.F // s.groups, s.F // s.groups * s.KK
+    lines, phases, starts = free + s.tile, offsets[o.phases :], offsets[o.starts :]
+    whole = s.sv == 1 and s.sh == 1 and min(s.left + s.W, s.dpitch) - s.left == s.W and (end - row) * s.W >= s.lanes
+    for g in range(s.groups):
+        c = 0
+        while c < s.CP:
+            width = strip_width(s.CP - c, s.lanes)
+            there = min(width, CG - c)
+            direct = whole and there >= s.lanes
+            for b in range(s.sh):
+                phase = a * s.sh + b
+                col, seen, _ = columns_of_phase(b, s.sh, s.left, s.W, s.dpitch)
+                k0, K, pixels = phases[phase], phases[phase + 1] - phases[phase], images * (end - row) * (seen - col)
+                if K == 0 or seen <= col:
+                    continue
+                call_product(tiles, own, free, width, own, first + g * FG * s.dplane,
+                        offsets[o.pixels_dx + starts[phase] :], offsets[o.taps_dx + k0 :], packed,
+                        (g * s.CP + c) * KF + k0 * width, 0, K, pixels, width, bias, g * s.CP + c, 0)  # fmt: skip
+                if not direct:
+                    turn_in_space(own, lines + b * width * s.line, free, width, pixels, s)
+            for m in range(images):
+                at = ((n + m) * s.C + g * CG + c) * s.H * s.W
+                if direct:
+                    pixels = (end - row) * s.W
+                    turn_out(dx, at + (row - s.top) * s.W, s.H * s.W, own, free + m * pixels * width, width, there,
+                             pixels, s)  # fmt: skip
+                    continue
+                for j in range(there):
+                    for r in range(row, end):
+                        place = at + (j * s.H + r * s.sv + a - s.top) * s.W
+                        _write_dx(dx, place, own, lines + j * s.line, m * (end - row) + r - row, width * s.line,
+                                  bias[g * s.CP + c + j], phases, a, s)  # fmt: skip
+            c += width
+
+
+@kernel
+def _write_dx(dx, place, own, begin, r, apart, bias, phases, a, s):
+    """One row of dx from row r of each of its phases; where no window looks, only the bias."""
+    halves = s.sh == 2 and s.left == 0 and s.W % 2 == 0 and s.dpitch >= s.W // 2
+    if halves and phases[2 * a + 1] > phases[2 * a] and phases[2 * a + 2] > phases[2 * a + 1]:
+        source = begin + r * (s.W // 2)
+        alternate_row(dx, place, own, source, source + apart, s.W // 2)
         return
-    phases = offsets[o.phases :]
     for b in range(s.sh):
-        col, seen, _ = _columns_of_phase(b, s)
-        k0, K = phases[a * s.sh + b], phases[a * s.sh + b + 1] - phases[a * s.sh + b]
-        if K > 0 and seen > col:
-            for g in range(s.groups):
-                call_product(tiles, own, to + (b * s.C + g * CG) * line, line, turned, g * CG * KF + k0,
-                        offsets[o.lines_dx :], 1,
-                        own, first + (row - u) * s.pitch + col + g * FG * s.dplane, offsets[o.taps_dx :], k0, K, CG,
-                        (end - row - 1) * s.pitch + seen - col, bias, g * CG, 0)  # fmt: skip
-    for c in range(s.C):
-        for r in range(row, end):
-            place = ((n * s.C + c) * s.H + r * s.sv + a - s.top) * s.W - s.left
-            _write_dx(dx, place, own, to + c * line + (r - row) * s.pitch, s.C * line, bias[c], phases, a, s)
-
-
-@kernel
-def _columns_of_phase(b, s):
-    """Columns b, b + sh, … of the image with its border: the first in the image, and the last in a window, and at all.
-
-    Columns further right are in no window.
-    """
-    stop = (s.left + s.W - b + s.sh - 1) // s.sh
-    return max((s.left - b + s.sh - 1) // s.sh, 0), min(stop, s.pitch), stop
-
-
-@kernel
-def _write_dx(dx, place, own, begin, phase, bias, phases, a, s):
-    """One row of dx from the rows of its phases; where no window looks, only the bias."""
-    if s.sh == 2 and s.left == 0 and s.W % 2 == 0 and s.pitch >= s.W // 2:
-        full = phases[2 * a + 1] > phases[2 * a] and phases[2 * a + 2] > phases[2 * a + 1]
-        if full:
-            alternate_row(dx, place, own, begin, begin + phase, s.W // 2)
-            return
-    for b in range(s.sh):
-        col, seen, stop = _columns_of_phase(b, s)
+        col, seen, stop = columns_of_phase(b, s.sh, s.left, s.W, s.dpitch)
         filled = seen if phases[a * s.sh + b + 1] > phases[a * s.sh + b] and seen > col else col
-        source = begin + b * phase
+        source, first = begin + b * apart + r * (filled - col), place + col * s.sh + b - s.left
         if s.sh == 1:
-            copy_row(dx, place + col, own, source, filled - col)
+            copy_row(dx, first, own, source, filled - col)
         else:
-            copy_every(dx, place + col * s.sh + b, s.sh, own, source, 1, filled - col)
+            copy_every(dx, first, s.sh, own, source, 1, filled - col)
         for q in range(filled, stop):
-            dx[place + q * s.sh + b] = bias
+            dx[place + q * s.sh + b - s.left] = bias

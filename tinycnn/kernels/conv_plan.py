@@ -1,12 +1,13 @@
 """How a convolution is cut into pieces that fit the cache, and where each tap of a window lies in memory.
 
-On an image laid out as one long line, tap (c, i, j) of *every* window is that same line, begun a little later: at
-c·H·W + i·W + j. So im2col needs no copy, only one offset a tap. Windows are then counted along the image's own rows;
-where a window would wrap around to the next row, it is computed and dropped.
+A row of the im2col matrix is one window, a column one tap, and the number in row p and column k is found at
+pixels[p] + taps[k]: where window p begins, and how far from there tap k is. So im2col needs no copy, only these two
+tables of offsets, and neither a stride nor a dilation is an obstacle: they are in the tables.
 
-A stride is no obstacle. With stride 2, tap (i, j) only ever meets the pixels whose row is i, i + 2, i + 4, …: an image
-sorted into its even and odd rows and columns (its *phases*) is four small images, and in each of them the windows move
-by 1.
+The gradient dx is such a product as well. Pixel h of a side is under tap i of window u where u·s + i·d = h. With
+stride s, the pixels h = a, a + s, a + 2s, … (a *phase*) are under the same taps, those whose i·d leaves a remainder of
+a when divided by s, and tap i of them all is in window (h − i·d)/s: the next pixel of the phase, the next window. So
+each phase has one table of pixels and one of taps, which lead to dy.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.kernels.compiling import record
-from tinycnn.kernels.tile import VECTORS
 from tinycnn.kernels.vectors import REGISTERS
 from tinycnn.ops.window import Window, place_window
 
 Array = np.ndarray
 CACHE = 256 * 1024  # bytes of images and results that one piece of work should touch
+NEAR = 256  # results of each filter that the nearest cache holds beside all that it holds
+ENOUGH = 256  # windows that a piece of work should have, if need be from several images
 
 
 class Sizes(NamedTuple):
-    """The sizes of a convolution, as the kernels take them. What is "laid out" has its border and is in phases."""
+    """The sizes of a convolution, as the kernels take them. What is "laid out" has its border of zeros."""
 
     C: int
     H: int
@@ -34,37 +36,41 @@ class Sizes(NamedTuple):
     F: int
     OH: int
     OW: int
-    KH: int
-    KW: int
+    KK: int  # KH·KW
     sv: int
     sh: int
     top: int
     left: int
     groups: int
-    copied: int  # 1 if images are laid out in working space, 0 if they are read where they lie
-    pitch: int  # from one row of windows to the next, where the image is read
-    plane: int  # from one channel (or phase of one) to the next
-    down: int  # how many rows below its first row a window reaches, counted in its own phase
-    right: int  # and columns
-    R: int  # rows of windows in a block
-    blocks: int
-    rows: int  # rows of dx in all, counted in phases
-    dplane: int  # from one filter to the next in the laid-out dy
-    border: int  # zeros behind the last row of a channel
     lanes: int  # numbers in a vector
-    strip: int  # filters that a tile of dw takes side by side; 0 if there are too few to fill a vector
-    strips: int  # such strips in a group of filters
+    FP: int  # filters of a group, and channels, filled up to whole vectors
+    CP: int
+    copied: int  # 1 if images are laid out in working space, 0 if they are read where they lie
+    pitch: int  # from one row to the next, where the image is read; the same for channels
+    plane: int
+    seen: int  # how many rows of the image a block of windows sees
+    G: int  # images that are worked on together
+    R: int  # rows of windows in a block
+    blocks: int  # in an image
+    near: int  # so many rows of a block have their results in the nearest cache
+    down: int  # how many windows above its own a pixel of dx reaches, and to the left
+    right: int
+    rows: int  # rows of dx in all, in each phase
+    dpitch: int  # from one row to the next in the laid-out dy; and from one filter to the next
+    dplane: int
+    line: int  # from one filter or channel to the next where results are turned into rows
+    tile: int  # so much room do results take before
 
 
 class Offsets(NamedTuple):
     """Where each table of offsets begins in the array that holds them all."""
 
-    taps: int  # (c, i, j): the tap of the first window, in the image
-    lines: int  # f: the first weight of a filter
-    turned: int  # where all filters' dy of a window lie side by side
-    taps_dx: int  # (f, i, j), sorted by phase: where a pixel finds the dy of a window that looks at it
-    lines_dx: int  # c: the first weight that looks at a channel
-    phases: int  # where each phase begins among the sorted ones
+    taps: int  # (c, i, j): from a window's corner to the tap
+    pixels: int  # (image, u, v): the corner of each window
+    taps_dx: int  # (f, i, j), sorted by phase: from a pixel to the dy of a window that looks at it
+    pixels_dx: int  # for each phase (image, row, column): the pixels
+    phases: int  # where each phase begins among the sorted taps
+    starts: int  # and among the pixels
 
 
 record("S", Sizes)
@@ -77,7 +83,7 @@ class Plan(NamedTuple):
     sizes: Sizes
     offsets: Array
     starts: Offsets
-    order: Array | None  # which (f, i, j) stands where when they are sorted by phase; None without a stride
+    order: Array  # which (f, i, j) stands where when they are sorted by phase; empty without a stride
     space: int  # numbers of working space that forward needs
     space_backward: int
 
@@ -94,62 +100,57 @@ def plan_conv(
     C, H, W = image
     F, CG, KH, KW = w_shape
     g = place_window(H, W, (KH, KW), stride, padding, dilation)
+    copied = int(any((g.top, g.bottom, g.left, g.right)) or _collide(H * W * bytes_each, C))
+    pitch = (g.OW - 1) * g.sh + (KW - 1) * g.dh + 1 if copied else W
     down, right = (KH - 1) * g.dv // g.sv, (KW - 1) * g.dh // g.sh
-    pitch, border = _pitch(g, W, right)
-    copied = int(any((g.top, g.bottom, g.left, g.right)) or g.sv * g.sh > 1 or _collide(H * W * bytes_each, C))
-    R, blocks = _rows_of_a_block(g, C * g.sv * g.sh * pitch, F * pitch, down, N, bytes_each, pool or 1)
-    plane = _apart((R + down) * pitch + border, bytes_each) if copied else H * W
+    dpitch, above = g.OW + right, (KH - 1) * g.dv + 1
+    row, halo = C * g.sv * pitch + F * dpitch, C * above * pitch + F * down * dpitch
+    R, blocks = _rows_of_a_block(g, row, halo, down, N, bytes_each, pool or 1)
+    R = min(R, g.OH) if blocks == 1 else R  # several images follow each other without a gap
+    G = _images_together(g, row * R + halo, N, bytes_each) if blocks == 1 else 1
+    seen = (R - 1) * g.sv + above
+    plane = _apart(seen * pitch, bytes_each) if copied else H * W
     rows = -(-(g.top + H) // g.sv)
     last = max(R, rows - (blocks - 1) * R)  # the last block of dx has the rows below the last window as well
-    dplane = _apart((last + down) * pitch + right, bytes_each)
+    dplane = _apart((last + down) * dpitch + right, bytes_each)
     lanes = REGISTERS.width // bytes_each
-    strip, strips = _strips(F // groups, lanes)
-    sizes = Sizes(C, H, W, F, g.OH, g.OW, KH, KW, g.sv, g.sh, g.top, g.left, groups, copied, pitch, plane, down, right,
-                  R, blocks, rows, dplane, border, lanes, strip, strips)  # fmt: skip
-    space = C * g.sv * g.sh * plane if copied else 0
-    order, taps_dx, phases = _taps_dx(g, F // groups, dplane, pitch, flip)
+    pixels_dx, starts_dx = _pixels_dx(g, G, blocks, last, F * dplane, dpitch)
+    near = min(-(-max(NEAR // g.OW, 1) // (pool or 1)) * (pool or 1), R) if G == 1 else R
+    most = max(G * near * max(g.OW, dpitch), *(np.diff(starts_dx) if G > 1 else (0,)))
+    line, tile = _apart(most + lanes, bytes_each), (most + lanes) * 2 * lanes
+    sizes = Sizes(C, H, W, F, g.OH, g.OW, KH * KW, g.sv, g.sh, g.top, g.left, groups, lanes,
+                  _filled(F // groups, lanes), _filled(CG, lanes), copied, pitch, plane, seen, G, R, blocks, near,
+                  down, right, rows, dpitch, dplane, line, tile)  # fmt: skip
+    order, taps_dx, phases = _taps_dx(g, F // groups, dplane, dpitch, flip)
     tables = (
-        _taps(g, CG, plane, pitch, flip), np.arange(F // groups) * (CG * KH * KW), np.arange(R * pitch) * strip,
-        taps_dx, np.arange(CG) * len(taps_dx), phases,
+        _taps(g, CG, plane, pitch, flip), _pixels(g, G, R, C * plane, pitch), taps_dx, pixels_dx, phases, starts_dx,
     )  # fmt: skip
     starts = Offsets(*np.cumsum([0, *(len(t) for t in tables[:-1])]).tolist())
-    turned = strips * strip * R * pitch + lanes * strip
+    images = room_of_images(sizes)
     return Plan(
         sizes, np.concatenate(tables).astype(np.int64), starts, order,
-        space + F * R * pitch, space + F * dplane + max(g.sh * C * last * pitch, turned),
+        images + tile + 2 * lanes * line, images + G * F * dplane + 2 * lanes + tile + g.sh * 2 * lanes * line,
     )  # fmt: skip
 
 
-def _pitch(g: Window, W: int, right: int) -> tuple[int, int]:
-    """From one row to the next, and how many zeros must follow the last row.
+def room_of_images(s: Sizes) -> int:
+    """How much working space the laid-out images take, at its beginning; a row may end in a vector of zeros."""
+    return s.copied * (s.G * s.C * s.plane + 2 * s.lanes)
 
-    The border at the right of a row is the one at the left of the next. So a row takes its own pixels and the wider of
-    its two borders; what dy needs between its rows, zeros for the windows that look across the edge, is just as much.
-    """
-    if g.sh > 1:
-        return g.OW + right, 0
-    pitch = max(g.OW, W + max(g.left, g.right))
-    return pitch, max(g.OW + right - pitch, 0)
+
+def _filled(numbers: int, lanes: int) -> int:
+    return -(-numbers // lanes) * lanes
 
 
 def _collide(plane: int, C: int) -> bool:
     """Whether channels lie so many bytes apart that a cache, which looks at the last bits, takes them for the same."""
-    return C > 4 and plane % 2048 == 0
+    return C > 4 and plane % 1024 == 0
 
 
 def _apart(numbers: int, bytes_each: int) -> int:
     """At least so many numbers, and an odd number of cache lines (64 bytes): no two channels collide."""
     lines = -(-numbers * bytes_each // 64) | 1
     return lines * 64 // bytes_each
-
-
-def _strips(filters: int, lanes: int) -> tuple[int, int]:
-    """How many filters stand side by side in a tile of dw, and how many such strips there are."""
-    if filters < lanes:
-        return 0, 0
-    vectors = -(-filters // lanes)
-    strips = -(-vectors // VECTORS)
-    return -(-vectors // strips) * lanes, strips
 
 
 def _kernel_places(g: Window, channels: int, flip: bool) -> tuple[Array, Array, Array]:
@@ -160,26 +161,57 @@ def _kernel_places(g: Window, channels: int, flip: bool) -> tuple[Array, Array, 
 
 def _taps(g: Window, CG: int, plane: int, pitch: int, flip: bool) -> Array:
     c, i, j = _kernel_places(g, CG, flip)
-    phase = (c * g.sv + i % g.sv) * g.sh + j % g.sh
-    return (phase * plane + i // g.sv * pitch + j // g.sh).astype(np.int64)
+    return c * plane + i * pitch + j
 
 
-def _taps_dx(g: Window, FG: int, dplane: int, pitch: int, flip: bool) -> tuple[Array | None, Array, Array]:
+def _pixels(g: Window, G: int, R: int, image: int, pitch: int) -> Array:
+    n, u, v = (axis.ravel() for axis in np.indices((G, R, g.OW)))
+    return n * image + u * g.sv * pitch + v * g.sh
+
+
+def _taps_dx(g: Window, FG: int, dplane: int, dpitch: int, flip: bool) -> tuple[Array, Array, Array]:
     f, i, j = _kernel_places(g, FG, flip)
-    taps = (f * dplane - i // g.sv * pitch - j // g.sh).astype(np.int64)
+    taps = f * dplane - i // g.sv * dpitch - j // g.sh
+    if g.sv * g.sh == 1:
+        return np.empty(0, np.int64), taps, np.array([0, len(taps)])
     phase = i % g.sv * g.sh + j % g.sh
     order = np.argsort(phase, kind="stable")
-    begins = np.searchsorted(phase[order], np.arange(g.sv * g.sh + 1)).astype(np.int64)
-    return (None if g.sv * g.sh == 1 else order), taps[order], begins
+    return order, taps[order], np.searchsorted(phase[order], np.arange(g.sv * g.sh + 1))
+
+
+def _pixels_dx(g: Window, G: int, blocks: int, last: int, image: int, dpitch: int) -> tuple[Array, Array]:
+    """The pixels of each phase, from the first row that a block has of it; with several images, just their rows."""
+    tables = []
+    for a in range(g.sv):
+        below = min(last, -(-(g.top + g.H - a) // g.sv)) - max(-(-(g.top - a) // g.sv), 0) if blocks == 1 else last
+        for b in range(g.sh):
+            left, right, _ = columns_of_phase(b, g.sh, g.left, g.W, dpitch)
+            n, u, v = (axis.ravel() for axis in np.indices((G, max(below, 0), max(right - left, 0))))
+            tables.append(n * image + u * dpitch + left + v)
+    return np.concatenate(tables), np.cumsum([0, *(len(t) for t in tables)])
+
+
+def columns_of_phase(b: int, sh: int, left: int, W: int, dpitch: int) -> tuple[int, int, int]:
+    """Columns b, b + sh, … of the image with its border: the first in the image, and the last in a window, and at all.
+
+    Columns further right are in no window.
+    """
+    stop = (left + W - b + sh - 1) // sh
+    return max((left - b + sh - 1) // sh, 0), min(stop, dpitch), stop
 
 
 def _rows_of_a_block(
-    g: Window, row_in: int, row_out: int, down: int, N: int, bytes_each: int, pool: int
-) -> tuple[int, int]:
+    g: Window, row: int, halo: int, down: int, N: int, bytes_each: int, pool: int
+) -> tuple[int, int]:  # fmt: skip
     """How many rows of windows make a block, and how many blocks an image has: as many rows as the cache holds."""
-    most = max((CACHE // bytes_each - down * row_in) // (row_in + row_out), 256 // g.OW, down, 1)
+    most = max((CACHE // bytes_each - halo) // row, ENOUGH // g.OW, down, 1)
     if N * -(-g.OH // most) < 4:  # few images: more blocks, so that there is work for all threads
         most = max(min(most, -(-g.OH // 4)), 1)
     blocks = -(-g.OH // most)
     R = -(-g.OH // (blocks * pool)) * pool
     return R, -(-g.OH // R)
+
+
+def _images_together(g: Window, numbers: int, N: int, bytes_each: int) -> int:
+    """How many small images make one piece of work: enough windows, all in the cache, and four pieces at the least."""
+    return max(min(-(-ENOUGH // (g.OH * g.OW)), CACHE // (numbers * bytes_each), N // 4), 1)

@@ -54,9 +54,8 @@ def linear_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
         width = max(min(PANEL, NEAR // F // 16 * 16, -(-C // threads)), 16)
         own = space(x.dtype, threads * F * width)
         _backward(
-            threads, x.dtype, tiles_for(x.dtype), dx, dw, dy, x, w, np.arange(N) * C,
-            np.arange(F) * (C if F * C <= NEAR else width), np.arange(N) * F, np.arange(F),
-            np.zeros(max(N, F), x.dtype), own, N, F, C, width,
+            threads, x.dtype, tiles_for(x.dtype), dx, dw, dy, x, w, np.arange(N) * F, np.arange(F),
+            np.zeros(width, x.dtype), own, N, F, C, width,
         )  # fmt: skip
     return dx, dw, dy.sum(axis=0) if has_bias else None
 
@@ -72,18 +71,15 @@ def _forward(t, workers, given):
 
 @Worker
 def _backward(t, workers, given):
-    tiles, dx, dw, dy, x, w, lines_x, lines_w, lines_dy, steps, zeros, own, N, F, C, width = unpack(
-        given, "Txxxxxiiiixxnnnn"
-    )
+    tiles, dx, dw, dy, x, w, lines, steps, zeros, own, N, F, C, width = unpack(given, "Txxxxxiixxnnnn")
     panels, mine = (C + width - 1) // width, own[t * F * width :]
     for panel in range(t * panels // workers, (t + 1) * panels // workers):
         begin = panel * width
         columns = min(width, C - begin)
-        call_product(tiles, dw, begin, C, dy, 0, steps, F, x, begin, lines_x, 0, N, F, columns, zeros, 0, 0)
-        source, first = w, begin
+        call_product(tiles, dw, begin, C, dy, 0, steps, lines, x, begin, C, N, F, columns, zeros, 0, 0)
+        source, first, line = w, begin, C
         if F * C > NEAR:  # rows of w lie far apart: fetch the panel once, in long pieces
             for f in range(F):
                 copy_row(mine, f * width, w, f * C + begin, columns)
-            source, first = mine, 0
-        call_product(tiles, dx, begin, C, dy, 0, lines_dy, 1, source, first, lines_w, 0, F, N, columns,
-                zeros, 0, 0)  # fmt: skip
+            source, first, line = mine, 0, width
+        call_product(tiles, dx, begin, C, dy, 0, lines, steps, source, first, line, F, N, columns, zeros, 0, 0)

@@ -68,6 +68,50 @@ def clear_row(typingctx, to, at, n):
 
 
 @intrinsic
+def lay_row(typingctx, to, at, x, start, n):
+    """to[at : at + n] = x[start : start + n], and zeros up to the end of the last vector: there must be room."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, x, start, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, x, whole = w.at(to, at), w.at(x, start), builder.and_(n, count(-w.lanes))
+
+        def one(k, _):
+            w.store(w.load(w.at(x, k)), w.at(to, k))
+            return []
+
+        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
+            counted_loop(builder, whole, w.lanes, [], one)
+        with builder.if_then(builder.icmp_signed("<", whole, n)):
+            w.store(w.load(w.at(x, whole), w.first(builder.sub(n, whole))), w.at(to, whole))
+        return context.get_dummy_value()
+
+    return types.void(to, i, x, i, i), write
+
+
+@intrinsic
+def zero_row(typingctx, to, at, n):
+    """to[at : at + n] = 0, and on to the end of the last vector: there must be room."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to = w.at(to, at)
+
+        def one(k, _):
+            w.store(w.zeros, w.at(to, k))
+            return []
+
+        with builder.if_then(builder.icmp_signed(">", n, count(0))):
+            counted_loop(builder, n, w.lanes, [], one)
+        return context.get_dummy_value()
+
+    return types.void(to, i, i), write
+
+
+@intrinsic
 def row_sum(typingctx, x, start, n):
     """The sum of x[start : start + n], each lane for itself and then all lanes, so always in the same order."""
     i = types.intp

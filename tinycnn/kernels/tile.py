@@ -1,18 +1,20 @@
 """The register tile: a small block of results that stays in the CPU's registers until it is done.
 
-A convolution is sums of products, y[f, p] = Σₖ w[f, k]·x[k, p]. Done one result after the other, every multiplication
-must first fetch its two factors, and fetching takes longer than multiplying. So take a *tile* of 8 filters × 48 pixels
-at once. Its 8·48 sums fill 24 vector registers of 16 lanes, and for each k we fetch 3 vectors (48 pixels of x) and 8
-single weights, each *broadcast* to all lanes, and do 24 multiply-adds with them: every pixel fetched serves 8 filters,
-every weight 48 pixels. The sums never leave the registers until the last k. A core with AVX-512 has 32 such registers:
-24 sums, 3 vectors of x and one weight are 28. With 16 registers of 8 lanes it is 4 filters × 24 pixels: 12 + 3 + 1.
+A convolution is sums of products, y[p, f] = Σₖ x[p, k]·w[k, f]. Done one result after the other, every multiplication
+must first fetch its two factors, and fetching takes longer than multiplying. So take a *tile* of 6 pixels × 16 filters
+at once. Its 6·16 sums fill 12 vector registers of 8 lanes, a filter in each lane, and for each k we fetch 2 vectors (a
+weight of each of the 16 filters) and 6 single numbers of the image, each *broadcast* to all lanes, and do 12
+multiply-adds with them: every weight fetched serves 6 pixels, every pixel 16 filters. The sums never leave the
+registers until the last k. A core with AVX has 16 such registers: 12 sums, 2 vectors of weights and one pixel are 15.
+With the 32 registers of AVX-512, of 16 lanes each, it is 10 pixels × 32 filters.
 
-`product` is that tile, and by the choice of offsets it is every matrix product there is:
+Nothing asks where the 6 pixels lie, as each is fetched by itself: next to each other, two apart (a stride of 2), or in
+two images. That, and one offset for each k, makes `product` every matrix product there is, and im2col without a copy:
 
-    out[m, n] = bias[m] + Σₖ a[a0 + moff[m] + k·ak] · b[b0 + koff[k] + n]        m < rows, n < columns
+    out[m, n] = bias[n] + Σₖ a[a0 + moff[m] + koff[k]] · b[k, n]         m < rows, n < columns
 
-`dots` is its sibling for sums that run along the vectors (the gradient of a weight sums over pixels): each lane sums
-its own part, and the lanes are added up at the end:
+`dots` is its sibling for sums that run along the vectors of both (a dense layer, whose inputs and weights lie so): each
+lane sums its own part, and the lanes are added up at the end:
 
     out[m, k] += Σₙ a[a0 + m·am + n] · b[b0 + koff[k] + n]             m < rows, k < taps, n < length
 
@@ -34,9 +36,9 @@ from numba.np.numpy_support import from_dtype
 from tinycnn.kernels.compiling import kernel, native, record
 from tinycnn.kernels.vectors import REGISTERS, Writer, count, counted_loop
 
-FILTERS, VECTORS = REGISTERS.filters, REGISTERS.vectors
+WIDE, NARROW = REGISTERS.wide, REGISTERS.narrow
 ROWS, TAPS = REGISTERS.rows, REGISTERS.taps
-STEPS = 320  # so many k at a time: their vectors for one tile, 30 kB at most, stay in the nearest cache
+STEPS = 320  # so many k at a time: their vectors for one tile, 20 kB with AVX, stay in the nearest cache
 
 
 def pointers(context: Any, builder: Any, kinds: Any, arguments: Any) -> list[Any]:
@@ -57,42 +59,40 @@ def _starts(w: Writer, pointer: Any, offsets: Any, there: Any, how_many: int) ->
     return [w.at(pointer, w.builder.load(w.at(offsets, m))) for m in which]
 
 
-def _product_tile(vectors: int, masked: bool) -> Any:
-    """The tile of FILTERS rows × `vectors` vectors; if masked, of the last vector only the first lanes count."""
+def _product_tile(vectors: int, height: int) -> Any:
+    """The tile of `height` rows × `vectors` vectors; of a single vector only the first lanes count."""
 
     @intrinsic
-    def tile(typingctx, out, o, om, a, a0, moff, ak, b, b0, koff, K, rows, lanes, bias, add):
+    def tile(typingctx, out, o, om, a, a0, moff, koff, b, b0, bk, K, rows, lanes, start, s0, sm):
         i = types.intp
-        signature = types.void(out, i, i, a, i, moff, i, b, i, koff, i, i, i, bias, i)
+        signature = types.void(out, i, i, a, i, moff, koff, b, i, i, i, i, i, start, i, i)
 
         def write(context, builder, signature, arguments):
-            out, o, om, a, a0, moff, ak, b, b0, koff, K, rows, lanes, bias, add = pointers(
+            out, o, om, a, a0, moff, koff, b, b0, bk, K, rows, lanes, start, s0, sm = pointers(
                 context, builder, signature.args, arguments
             )
             w = Writer(builder, context.get_value_type(signature.args[0].dtype))
-            masks = [None] * (vectors - 1) + [w.first(lanes) if masked else None]
+            mask = w.first(lanes) if vectors == 1 else None
             steps = [count(v * w.lanes) for v in range(vectors)]
-            weights, pixels = _starts(w, w.at(a, a0), moff, rows, FILTERS), w.at(b, b0)
+            pixels, weights = _starts(w, w.at(a, a0), moff, rows, height), w.at(b, b0)
 
             def one_k(k, sums):
-                ka = builder.mul(k, ak)
-                begin = w.at(pixels, builder.load(w.at(koff, k)))
-                x = [w.load(w.at(begin, step), mask) for step, mask in zip(steps, masks, strict=True)]
+                tap, line = builder.load(w.at(koff, k)), w.at(weights, builder.mul(k, bk))
+                filters = [w.load(w.at(line, step), mask) for step in steps]
                 new = []
-                for m in range(FILTERS):
-                    weight = w.everywhere(builder.load(w.at(weights[m], ka)))
-                    new += [w.multiply_add(weight, x[v], sums[m * vectors + v]) for v in range(vectors)]
+                for m in range(height):
+                    pixel = w.everywhere(builder.load(w.at(pixels[m], tap)))
+                    new += [w.multiply_add(pixel, filters[v], sums[m * vectors + v]) for v in range(vectors)]
                 return new
 
-            sums = counted_loop(builder, K, 1, [w.zeros] * (FILTERS * vectors), one_k)
-            goes_on = builder.icmp_signed("!=", add, count(0))
-            for m in range(FILTERS):
+            begins = _row_starts(w, w.at(start, s0), sm, rows, height)
+            sums = [w.load(w.at(begin, step), mask) for begin in begins for step in steps]
+            sums = counted_loop(builder, K, 1, sums, one_k)
+            for m in range(height):
                 with builder.if_then(_there(w, m, rows)):
                     row = w.at(out, builder.add(o, builder.mul(count(m), om)))
-                    start = w.everywhere(builder.load(w.at(bias, count(m))))
-                    for v, (step, mask) in enumerate(zip(steps, masks, strict=True)):
-                        before = builder.select(goes_on, w.load(w.at(row, step), mask), start)
-                        w.store(builder.fadd(before, sums[m * vectors + v]), w.at(row, step), mask)
+                    for v, step in enumerate(steps):
+                        _store_lanes(w, sums[m * vectors + v], w.at(row, step), mask, lanes)
             return context.get_dummy_value()
 
         return signature, write
@@ -100,10 +100,20 @@ def _product_tile(vectors: int, masked: bool) -> Any:
     return tile
 
 
-_three = _product_tile(3, masked=False)
-_some_of_three = _product_tile(3, masked=True)
-_some_of_two = _product_tile(2, masked=True)
-_some_of_one = _product_tile(1, masked=True)
+def _store_lanes(w: Writer, value: Any, place: Any, mask: Any, lanes: Any) -> None:
+    """Store the first lanes; all of them without a mask, for a masked store takes ten times as long on many CPUs."""
+    if mask is None:
+        w.store(value, place)
+        return
+    with w.builder.if_else(w.builder.icmp_signed(">=", lanes, count(w.lanes))) as (whole, part):
+        with whole:
+            w.store(value, place)
+        with part:
+            w.store(value, place, mask)
+
+
+_wide = _product_tile(2, WIDE)
+_narrow = _product_tile(1, NARROW)
 
 
 @intrinsic
@@ -128,35 +138,40 @@ def _from(typingctx, array, start):
     return kind(array, types.intp), write
 
 
-@kernel
-def product(out, o, om, a, a0, moff, ak, b, b0, koff, k0, K, rows, columns, bias, f0, add):
-    """out[o + m·om + n] = bias[f0 + m] + Σₖ a[a0 + moff[m] + k·ak] · b[b0 + koff[k0 + k] + n].
+@kernel(inline="always")
+def strip_width(columns, lanes):
+    """How many columns the next strip takes, if there are so many left: two vectors, or what fits in one."""
+    return 2 * lanes if columns >= 2 * lanes else lanes
 
-    For all m < rows, n < columns, k < K; if `add`, to what is in `out` in place of the bias. All rows of a strip of
-    columns come before the next strip, and STEPS of k before the next: what is read of `b` then lies in the nearest
-    cache while every row uses it. The last columns go to narrower tiles with some lanes switched off.
+
+@kernel
+def product(out, o, om, a, a0, moff, koff, b, b0, bk, K, rows, columns, bias, f0, add):
+    """out[o + m·om + n] = bias[f0 + n] + Σₖ a[a0 + moff[m] + koff[k]] · b[b0 + k·bk + n].
+
+    For all m < rows, n < columns, k < K; if `add`, to what is in `out` in place of the bias. With bk = 0, b is packed:
+    one strip of columns behind the other, each with its K rows next to each other, as the tiles read them. All rows of
+    a strip come before the next strip, and STEPS of k before the next: what is read of `b` then lies in the nearest
+    cache while every row uses it. Columns that do not fill a vector are a strip with some lanes switched off.
     """
-    lanes = _lanes_of(out)
-    pieces = (K + STEPS - 1) // STEPS
-    for n in range(0, columns, VECTORS * lanes):
-        left = min(columns - n, VECTORS * lanes)
+    lanes, pieces = _lanes_of(out), (K + STEPS - 1) // STEPS
+    n = 0
+    while n < columns:
+        width = strip_width(columns - n, lanes)
+        line, strip = (bk, b0 + n) if bk else (width, b0 + n * K)
+        height = WIDE if width > lanes else NARROW
         for piece in range(pieces):
             k = piece * K // pieces
-            steps, more = (piece + 1) * K // pieces - k, 1 if piece else add
-            from_a, from_b = a0 + k * ak, _from(koff, k0 + k)
-            for m in range(0, rows, FILTERS):
-                to, here, bias_m, moff_m = o + m * om + n, b0 + n, _from(bias, f0 + m), _from(moff, m)
-                if left == VECTORS * lanes:
-                    _three(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m, lanes, bias_m, more)
-                elif left > 2 * lanes:
-                    _some_of_three(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m,
-                                   left - 2 * lanes, bias_m, more)  # fmt: skip
-                elif left > lanes:
-                    _some_of_two(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m, left - lanes,
-                                 bias_m, more)  # fmt: skip
+            steps, taps, here = (piece + 1) * K // pieces - k, _from(koff, k), strip + k * line
+            more = piece + add > 0
+            for m in range(0, rows, height):
+                to, moff_m = o + m * om + n, _from(moff, m)
+                start, s0, sm = (_from(out, 0), to, om) if more else (_from(bias, 0), f0 + n, 0)
+                if width > lanes:
+                    _wide(out, to, om, a, a0, moff_m, taps, b, here, line, steps, rows - m, lanes, start, s0, sm)
                 else:
-                    _some_of_one(out, to, om, a, from_a, moff_m, ak, b, here, from_b, steps, rows - m, left,
-                                 bias_m, more)  # fmt: skip
+                    _narrow(out, to, om, a, a0, moff_m, taps, b, here, line, steps, rows - m,
+                            min(columns - n, lanes), start, s0, sm)  # fmt: skip
+        n += width
 
 
 @intrinsic
@@ -247,7 +262,7 @@ def tiles_for(dtype: Any) -> Tiles:
     number, whole = types.CPointer(from_dtype(dtype)), types.CPointer(types.int64)
     i = types.intp
     signatures = (
-        types.void(number, i, i, number, i, whole, i, number, i, whole, i, i, i, i, number, i, i),
+        types.void(number, i, i, number, i, whole, whole, number, i, i, i, i, i, number, i, i),
         types.void(number, i, i, number, i, i, number, i, whole, i, i, i, i),
     )
     code = [native(one.py_func, signature) for one, signature in zip((product, dots), signatures, strict=True)]

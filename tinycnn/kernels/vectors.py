@@ -20,8 +20,8 @@ class Registers(NamedTuple):
     """The vector registers of a CPU and the tiles that fill them: see `tile`."""
 
     width: int  # bytes
-    filters: int  # a product tile has `filters` rows …
-    vectors: int  # … of `vectors` vectors
+    wide: int  # a product tile has so many rows of two vectors …
+    narrow: int  # … or so many of one
     rows: int  # a dot-product tile has `rows` rows …
     taps: int  # … of `taps` sums
 
@@ -29,16 +29,17 @@ class Registers(NamedTuple):
 def registers_of(features: dict[str, bool]) -> Registers:
     """The registers and tiles for a CPU with these features, by LLVM's names for them.
 
-    All accumulators, one row of vectors and one more must fit: 8·3 + 3 + 1 = 28 of 32, or 4·3 + 3 + 1 = 16 of 16.
+    All sums, one row of vectors and one more must fit: 10·2 + 2 + 1 = 23 of 32, or 6·2 + 2 + 1 = 15 of 16. A sum waits
+    four cycles for the one before it, and two are added in a cycle, so eight sums at least must be under way.
 
     >>> registers_of({"avx512f": True, "avx": True})
-    Registers(width=64, filters=8, vectors=3, rows=4, taps=6)
+    Registers(width=64, wide=10, narrow=8, rows=4, taps=6)
     """
     if features.get("avx512f"):
-        return Registers(64, 8, 3, 4, 6)
+        return Registers(64, 10, 8, 4, 6)
     if features.get("neon"):
-        return Registers(16, 8, 3, 4, 6)
-    return Registers(32 if features.get("avx") else 16, 4, 3, 4, 3)
+        return Registers(16, 10, 8, 4, 6)
+    return Registers(32 if features.get("avx") else 16, 6, 8, 4, 3)
 
 
 def cpu_features() -> dict[str, bool]:
@@ -160,9 +161,7 @@ def counted_loop(builder: Any, times: Any, step: int, begin: list[Any], body: An
     k = builder.phi(LANE_INDEX)
     values = [builder.phi(value.type) for value in begin]
     results = body(k, values)
-    following = builder.asm(
-        ir.FunctionType(LANE_INDEX, [LANE_INDEX]), "", "=r,0", [builder.add(k, count(step))], False
-    )
+    following = builder.asm(ir.FunctionType(LANE_INDEX, [LANE_INDEX]), "", "=r,0", [builder.add(k, count(step))], False)
     for phi, first, last in zip([k, *values], [count(0), *begin], [following, *results], strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(last, builder.block)

@@ -1,0 +1,111 @@
+"""Filters as the register tile reads them: for each tap, the weights of a strip of filters side by side; and back.
+
+Memory holds filter after filter, so to pack them is to turn rows into columns. What a gradient dw was added up in is
+packed as well, and is turned back in the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinycnn.kept import empty
+from tinycnn.kernels.compiling import Worker, kernel, unpack
+from tinycnn.kernels.conv_plan import Plan
+from tinycnn.kernels.rows import copy_row
+from tinycnn.kernels.shuffled_rows import turn_rows
+from tinycnn.kernels.tile import strip_width
+
+Array = np.ndarray
+FEW = 32 * 1024  # so many weights are packed by one core
+
+
+def threads_to_pack(threads: int, size: int, rows: int, lanes: int) -> int:
+    """How many cores pack; one if there are fewer rows than a vector has lanes: then each strip runs into the next."""
+    return threads if size > FEW and rows >= lanes else 1
+
+
+def packed_forward(threads: int, w: Array, plan: Plan) -> Array:
+    """The filters as (group, strip, tap, filter)."""
+    s = plan.sizes
+    K = w[0].size
+    packed = empty((s.groups * s.FP * K + 2 * s.lanes**2,), w.dtype)
+    _pack(threads_to_pack(threads, w.size, K, s.lanes), w.dtype, packed, w, K, s)
+    return packed
+
+
+def packed_backward(threads: int, w: Array, plan: Plan) -> Array:
+    """The filters as (group, strip, tap of dx, channel)."""
+    s = plan.sizes
+    KF = s.F // s.groups * s.KK
+    packed = empty((s.groups * s.CP * KF + 2 * s.lanes**2,), w.dtype)
+    order = plan.order if len(plan.order) else np.zeros(1, np.int64)
+    _pack_turned(threads_to_pack(threads, w.size, s.KK, s.lanes), w.dtype, packed, w, order, len(plan.order), s)
+    return packed
+
+
+@Worker
+def _pack(t, workers, given):
+    to, w, K, s = unpack(given, "xxnS")
+    FG, vectors = s.F // s.groups, s.FP // s.lanes
+    for unit in range(t * s.groups * vectors // workers, (t + 1) * s.groups * vectors // workers):
+        g, f = unit // vectors, unit % vectors * s.lanes
+        at, width = _place(g * s.FP, f, s.FP, K, s)
+        turn_rows(to, at, width, w, (g * FG + f) * K, K, FG - f, K)
+
+
+@kernel(inline="always")
+def _place(first, f, columns, K, s):
+    """Where vector f of a group's columns begins among K packed rows, and how wide its strip is."""
+    start = f // (2 * s.lanes) * 2 * s.lanes
+    width = strip_width(columns - start, s.lanes)
+    return (first + start) * K + f - start, width
+
+
+@Worker
+def _pack_turned(t, workers, given):
+    to, w, order, sorted_by_phase, s = unpack(given, "xxinS")
+    CG, FG, vectors, KF = s.C // s.groups, s.F // s.groups, s.CP // s.lanes, s.F // s.groups * s.KK
+    for unit in range(t * s.groups * vectors // workers, (t + 1) * s.groups * vectors // workers):
+        g, c = unit // vectors, unit % vectors * s.lanes
+        at, width = _place(g * s.CP, c, s.CP, KF, s)
+        if sorted_by_phase:
+            for k in range(KF):
+                f, tap = order[k] // s.KK, order[k] % s.KK
+                for j in range(min(s.lanes, CG - c)):
+                    to[at + k * width + j] = w[((g * FG + f) * CG + c + j) * s.KK + tap]
+        elif s.KK == 1:
+            for f in range(FG):
+                copy_row(to, at + f * width, w, (g * FG + f) * CG + c, min(s.lanes, CG - c))
+        else:
+            for f in range(FG):
+                turn_rows(to, at + f * s.KK * width, width, w, ((g * FG + f) * CG + c) * s.KK, s.KK, CG - c, s.KK)
+
+
+def unpacked(threads: int, found: Array, dw: Array, plan: Plan) -> None:
+    """Add up dw's packed partial sums, first to last, and write them as filters."""
+    s = plan.sizes
+    parts, size = found.shape
+    _unpack_sums(threads if dw.size > FEW else 1, dw.dtype, dw, found, parts, size, dw[0].size, s)
+
+
+@Worker
+def _unpack_sums(t, workers, given):
+    dw, found, parts, size, K, s = unpack(given, "xxnnnS")
+    FG, vectors = s.F // s.groups, s.FP // s.lanes
+    for unit in range(t * s.groups * vectors // workers, (t + 1) * s.groups * vectors // workers):
+        g, f = unit // vectors, unit % vectors * s.lanes
+        at, width = _place(g * s.FP, f, s.FP, K, s)
+        for k in range(K):
+            row = at + k * width
+            for part in range(1, parts):
+                for j in range(s.lanes):
+                    found[row + j] += found[part * size + row + j]
+        there = min(s.lanes, FG - f)
+        if min(there, K) < s.lanes:
+            for j in range(there):
+                for k in range(K):
+                    dw[(g * FG + f + j) * K + k] = found[at + k * width + j]
+            continue
+        for k in range(0, K, s.lanes):
+            k = min(k, K - s.lanes)
+            turn_rows(dw, (g * FG + f) * K + k, K, found, at + k * width, width, s.lanes, s.lanes)
