@@ -106,17 +106,17 @@ assert seconds_njit < seconds
 #
 # A processor core has a few dozen *vector registers*, each with 4, 8 or 16 numbers, and in one instruction it
 # multiplies and adds all numbers of a register. The last rung computes a small tile of the result at once, so many
-# filters × so many pixels, whose sums stay in registers until they are complete. Each pixel that is fetched serves all
-# the filters of the tile, each weight all its pixels. And it never writes down the windows: a tap of all windows is the
-# picture itself, begun a little later in memory.
+# pixels × so many filters, whose sums stay in registers until they are complete: a filter in each lane. Each pixel that
+# is fetched serves all the filters of the tile, each weight all its pixels. And it never writes down the windows: the
+# number in row p and column k of the im2col matrix is found in the picture itself, at `pixels[p] + taps[k]`.
 
 # %%
-flat = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))[0, 0].ravel()  # one channel with its border, as one line
-pitch, i, j = W + 2, 2, 1
-shifted = flat[i * pitch + j :][: H * pitch].copy()  # tap (2, 1) of every window: the line, begun later
-of_tap = cols.reshape(N, OH, OW, C, 3, 3)[0, :, :, 0, i, j]
-shifted.resize(H * pitch)  # the last row's windows beyond the right border are dropped, as below
-assert (shifted.reshape(H, pitch)[:, :W] == of_tap).all()
+padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))[0]  # a picture with its border
+plane, pitch = padded[0].size, W + 2  # from one channel to the next, and from one row to the next
+pixels = np.array([u * pitch + v for u in range(OH) for v in range(OW)])  # where each window begins
+taps = np.array([c * plane + i * pitch + j for c in range(C) for i in range(3) for j in range(3)])
+assert (padded.ravel()[pixels[:, None] + taps] == cols[: OH * OW]).all()
+print(f"two tables of {len(pixels)} and {len(taps)} offsets in place of a matrix of {len(pixels) * len(taps):,} numbers")
 
 seconds_tile, by_tile = timed("numba")
 print(f"{1000 * seconds_tile:.3f} ms, {seconds / seconds_tile:,.0f} times faster than the formula in Python")
@@ -179,21 +179,21 @@ assert larger == steps[-1].macs == times_as_long * multiplications
 print(f"about {times_as_long * seconds / 60:.1f} minutes")
 
 # %% [markdown]
-# **2. Fetched once, used often.** A tile of 4 filters × 24 pixels takes, for each tap, 24 pixels and 4 weights from the
-# cache. How many multiplications does it do with them, and how many would it do with those 28 numbers if each product
+# **2. Fetched once, used often.** A tile of 6 pixels × 16 filters takes, for each tap, 6 pixels and 16 weights from the
+# cache. How many multiplications does it do with them, and how many would it do with those 22 numbers if each product
 # fetched both its factors?
 #
 # <details><summary>Answer</summary>
 #
-# 4·24 = 96 multiplications from 28 numbers, against 28/2 = 14: seven times as much work for each number fetched.
+# 6·16 = 96 multiplications from 22 numbers, against 22/2 = 11: nearly nine times as much work for each number fetched.
 #
 # </details>
 
 # %% jupyter={"source_hidden": true}
-in_a_tile, without = 4 * 24, 28 / 2
+in_a_tile, without = 6 * 16, 22 / 2
 
 # %%
-assert (in_a_tile, without) == (96, 14)
+assert (in_a_tile, without) == (96, 11)
 
 # %% [markdown]
 # ## What you have now
