@@ -117,32 +117,39 @@ def turned() -> None:
 
 
 def conv() -> None:
-    """Convolutions of every kind: no padding, so that images are read where they lie, and all the rest."""
+    """Drawn convolutions, alone and fused, in pieces of every size; working space is full of NaN to begin with."""
+    from test_kernels_conv import drawn
+
     from tinycnn import kernels
     from tinycnn.kernels import conv as module
-    from tinycnn.kernels import conv_pack, fused
+    from tinycnn.kernels import conv_pack, conv_plan, fused
+    from tinycnn.kernels.conv_blocks import DX
     from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
 
     for one in (module, conv_pack, fused):  # what they write is guarded too
-        one.empty = lambda shape, kind: guarded(np.empty(shape, kind), end)
+        one.empty = lambda shape, kind: guarded(np.full(shape, np.nan if kind != np.uint8 else 255, kind), end)
     for one in (module, fused):
         one.empty_like = lambda a: guarded(np.empty(a.shape, a.dtype), end)
-    module.space = lambda kind, size: guarded(np.empty(size, kind), end)
-    end = True
+    module.space = lambda kind, size: guarded(np.full(size, np.nan, kind), end)
     rng = np.random.default_rng(1)
-    options = [{}, {"stride": 2}, {"dilation": 2}, {"padding": 1}, {"flip": True}, {"stride": (3, 1), "padding": 2}]
-    for dtype in (np.float32, np.float64):
-        for W in range(5, 30):
-            for end in (True, False):
-                _kept.clear()
-                N = 2 if W % 3 else 9  # small images are worked on several at a time
-                x, w, b = (guarded(rng.normal(size=shape).astype(dtype), end)
-                           for shape in ((N, 3, 5, W), (W % 20 + 1, 3, 2, 3), (W % 20 + 1,)))  # fmt: skip
-                y, cache = kernels.conv2d_forward(x, w, b, **options[W % len(options)])
-                kernels.conv2d_backward(guarded(rng.normal(size=y.shape).astype(dtype), end), cache)
-                for pool in (0, 2) if min(y.shape[2:]) > 1 else (0,):
-                    y, cache = conv2d_relu_forward(x, w, b, **options[W % len(options)], pool=pool)
-                    conv2d_relu_backward(guarded(rng.normal(size=y.shape).astype(dtype), end), cache)
+    for k in range(120):
+        end, dtype = k % 2 == 0, (np.float32, np.float64)[k // 2 % 2]
+        conv_plan.CACHE, conv_plan.NEAR = (int(rng.choice(some)) for some in ([2048, 16384, 262144], [8, 256]))
+        conv_plan.plan_conv.cache_clear()
+        _kept.clear()
+        arrays, options = drawn(rng, widest=30, batch=20)
+        x, w, b = (None if a is None else guarded(a.astype(dtype), end) for a in arrays)
+        y, cache = kernels.conv2d_forward(x, w, b, **options)
+        dy = guarded(rng.normal(size=y.shape).astype(dtype), end)
+        dx, dw, _ = kernels.conv2d_backward(dy, cache)
+        alone = guarded(x, end)
+        module.gradients(dy, x, w, cache[1], DX, alone, w, w)  # then nothing follows the working space
+        assert all(np.isfinite(a).all() for a in (y, dx, dw))
+        assert (alone == dx).all()
+        for pool in (0, 2) if min(y.shape[2:]) > 1 else (0,):
+            y, cache = conv2d_relu_forward(x, w, b, **options, pool=pool)
+            dy = guarded(rng.normal(size=y.shape).astype(dtype), end)
+            assert all(a is None or np.isfinite(a).all() for a in (y, *conv2d_relu_backward(dy, cache)))
 
 
 def others() -> None:
@@ -164,6 +171,7 @@ def others() -> None:
                 pair("min_pool2d", end, x, 2)
                 pair("avg_pool2d", end, x, 2)
                 pair("max_pool2d", end, x, 3, stride=1, padding=1)
+                pair("min_pool2d", end, x, 3, stride=2, padding=1)
                 pair("relu", end, x)
                 pair("leaky_relu", end, x)
                 pair("upsample_nearest2d", end, x, 2)
@@ -181,8 +189,8 @@ def numbers() -> None:
     from tinycnn import kernels
 
     end = True
-    for name in ("activation_smooth", "softmax", "loss", "loss_numbers", "norm", "norm_examples", "layout",
-                 "resize_blend", "unpool"):  # fmt: skip
+    for name in ("activation_smooth", "softmax", "softmax_log", "loss", "loss_numbers", "loss_classes", "loss_overlap",
+                 "norm", "norm_examples", "layout", "pool", "resize", "resize_blend", "unpool"):  # fmt: skip
         module = importlib.import_module(f"tinycnn.kernels.{name}")
         for word, shape_of in (("empty", lambda shape: shape), ("space", lambda size: (size,))):
             if hasattr(module, word):
@@ -211,6 +219,18 @@ def numbers() -> None:
                 pair("cross_entropy", x, labels, label_smoothing=0.1)
                 pair("cross_entropy", x[0, :, 0], labels[0, 0, :1].repeat(3) % W)
                 pair("mse", x, draw(2, 3, 2, W))
+                pair("mae", x, draw(2, 3, 2, W))
+                answers, shares = rng.integers(0, 2, x.shape).astype(dtype), 1 / (1 + np.exp(-x))
+                pair("hinge", x, 2 * answers - 1)
+                pair("binary_cross_entropy", shares, answers)
+                pair("dice", shares, answers)
+                pair("categorical_crossentropy", shares, labels)
+                pair("focal", x, labels)
+                for kernel_size, stride, padding in ((2, 2, 0), (3, 1, 1), (3, 2, 1), (2, 3, 1), (1, 2, 0)):
+                    if 2 + 2 * padding >= kernel_size <= W + 2 * padding:
+                        for name in ("max_pool2d", "min_pool2d", "avg_pool2d"):
+                            pair(name, x, kernel_size, stride, padding)
+                pair("upsample_nearest2d", x, (1 + W % 2, W % 3 + 1))
                 pair("binary_cross_entropy_with_logits", x, rng.integers(0, 2, x.shape).astype(dtype))
                 pair("batch_norm", x, draw(3), draw(3))
                 pair("batch_norm", x, draw(3), draw(3), draw(3), draw(3) ** 2)

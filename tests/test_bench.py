@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinycnn import backends, cli
-from tinycnn.bench import child, inputs, ladder, pictures, talk
+from tinycnn.bench import child, inputs, ladder, pictures, talk, turns
 from tinycnn.bench.cases import CASES, NETWORKS, OPS, Case, chosen
 from tinycnn.bench.figures import picture
 from tinycnn.bench.networks import macs_of, network
@@ -179,6 +179,33 @@ def test_the_ratio_is_the_median_over_turns_against_the_faster_format():
     assert ratio(ours, [nhwc])[0] == ratio(ours, [nchw, nhwc])[0]
     assert spread([5.0]) == 0.0
     assert spread([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(1 / 3)
+
+
+class _Peaks:
+    """A machine that runs twice as fast in every other turn."""
+
+    def __init__(self):
+        self.turns = 0
+
+    def turn(self):
+        self.turns += 1
+        return 50.0 if self.turns % 2 else 100.0
+
+
+def test_each_case_is_held_to_the_peak_of_its_own_turns():
+    case = CASES["adam-1M"]
+    flops, times = 1e9, [[0.04], [0.02]] * 3  # 25 and 50 GFLOP/s: half of either peak
+    assert turns._fraction(flops, times, [50.0, 100.0] * 3) == pytest.approx(0.5)
+    assert turns._fraction(flops, times, []) is None
+    peak = _Peaks()
+    (found,) = measure([case], 0.01, 1, "", torch=False, memory=False, peak=peak)[:1]
+    assert peak.turns == turns.ROUNDS
+    assert found["peak_fraction"] is None, "nobody counts the operations of an optimizer"
+
+
+def test_a_row_that_has_its_own_peak_keeps_it():
+    best = row("m", "x", "peak", gflops=100.0)
+    assert with_peak([best, row("a", "numba", "op", gflops=30.0, peak_fraction=0.9)])[1]["peak_fraction"] == 0.9
 
 
 def test_a_fraction_of_the_peak_needs_the_best_peak():

@@ -78,10 +78,10 @@ def test_what_makes_no_sense_is_refused():
 
 
 def test_the_figure_shows_every_rate_and_both_marks():
-    search = RateSearch((0.01, 0.1, 1.0, 10.0), (3.0, 2.0, 1.0, 9.0), (3.0, 2.2, 1.5, 4.0))
+    search = RateSearch((0.01, 0.066, 1.0, 10.0), (3.0, 2.0, 1.0, 9.0), (3.0, 2.2, 1.5, 4.0))
     (ax,) = learning_rate(search).axes
     assert ax.get_xscale() == "log"
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), search.losses)
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), search.smooth)
-    assert {text.get_text() for text in ax.texts} == {"falls fastest at 0.1", "turns at 1"}
-    assert repr(search) == "<search of 4 rates from 0.01 to 10: the loss falls fastest at 0.1, and turns at 1>"
+    assert {text.get_text() for text in ax.texts} == {"falls fastest at 0.066", "turns at 1"}
+    assert repr(search) == "<search of 4 rates from 0.01 to 10: the loss falls fastest at 0.066, and turns at 1>"

@@ -22,7 +22,7 @@ from tinycnn import (
     threads,
     zoo,
 )
-from tinycnn.model.fuse import ConvReLU, plan, steps_now
+from tinycnn.model.fuse import ConvReLU, DenseReLU, Fused, plan, steps_now
 from tinycnn.train.loop import gradients
 
 DTYPES = [np.float32, np.float64]
@@ -36,6 +36,7 @@ NETWORKS = {
                               SkipConcat([Residual([Conv2D(4, 3, padding="same"), ReLU()]), MaxPool2D(2),
                                           Conv2D(5, 3, padding="same"), ReLU(), Upsample2D(2)]),
                               Flatten(), Dense(3)],
+    "dense": lambda: [Flatten(), Dense(9), ReLU(), Dense(13, use_bias=False), ReLU(), Dense(3)],
 }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def test_fused_and_unfused_agree_in_the_gradient_of_the_input(name):
     dy = np.random.default_rng(6).normal(size=(9, 3))
     with kept.keeping():
         y = model.forward(x)
-        assert any(isinstance(step, ConvReLU) for step in model._steps)
+        assert any(isinstance(step, Fused) for step in model._steps)
         dx = model.backward(dy)
     with backend("numpy"):
         assert_same(y, model.forward(x), tol=1e-12)
@@ -110,6 +111,20 @@ def test_what_one_kernel_runs_is_off_outside_on_other_rungs_while_recorded_and_w
         assert [type(step) for step in steps_now(layers)] == [Conv2D, ReLU, MaxPool2D, ConvReLU, Flatten, Dense]
 
 
+def test_a_dense_layer_and_its_relu_are_one_step_and_the_first_of_all_is_not_asked_for_dx(monkeypatch):
+    model = _trained(NETWORKS["dense"], np.float32)
+    assert "one kernel each: dense1 + relu1; dense2 + relu2" in model.summary()
+    x, t = _batch(model, np.float32)
+    asked, whole = [], DenseReLU._gradients
+    monkeypatch.setattr(DenseReLU, "_gradients", lambda *given: asked.append(given[2]) or whole(*given))
+    with kept.keeping():
+        gradients(model, x, t)
+        assert [type(step) for step in model._steps] == [Flatten, DenseReLU, DenseReLU, Dense]
+    assert asked == ["all", "weights"]
+    with pytest.raises(RuntimeError, match="'dense1': backward needs a forward first"):
+        model._steps[1].backward(np.zeros((9, 9), np.float32))
+
+
 class MyReLU(ReLU):
     """Somebody's own: it may do anything."""
 
@@ -120,10 +135,11 @@ class MyReLU(ReLU):
      ([Conv2D(1, 1), ReLU(), MaxPool2D(2, stride=1)], [2, 1]),
      ([Conv2D(1, 1), ReLU(), MaxPool2D(2, padding=1)], [2, 1]),
      ([Conv2D(1, 1), ReLU(), MaxPool2D(2, ceil_mode=True)], [2, 1]), ([Conv2D(1, 1), MyReLU()], [1, 1]),
+     ([Dense(2), ReLU()], [2]), ([Dense(2), MyReLU()], [1, 1]), ([Dense(2), Dense(2), ReLU(), MaxPool2D(2)], [1, 2, 1]),
      ([Conv2D(1, 1), ReLU(), AvgPool2D(2)], [2, 1]), ([ReLU(), Conv2D(1, 1)], [1, 1]), ([Conv2D(1, 1)], [1])],
 )  # fmt: skip
 def test_only_what_the_kernel_can_do_is_planned(layers, sizes):
-    assert [len(step.layers) if isinstance(step, ConvReLU) else 1 for step in plan(layers)] == sizes
+    assert [len(step.layers) if isinstance(step, Fused) else 1 for step in plan(layers)] == sizes
 
 
 def test_a_pool_that_an_unpool_goes_by_is_a_step_of_its_own():

@@ -12,15 +12,17 @@ from kernel_oracles import assert_twin_of_a_multilinear_op, rounding
 from oracles import assert_same
 
 from tinycnn import kernels, ops
+from tinycnn.cores import threads
 from tinycnn.kernels import conv_plan
 
 DTYPES = [np.float32, np.float64]
 
 
-def drawn(rng: np.random.Generator, most: int = 9, widest: int = 40):
+def drawn(rng: np.random.Generator, most: int = 9, widest: int = 40, batch: int = 3):
     """x, w, b and options of a convolution that nobody chose."""
-    groups, N = int(rng.integers(1, 4)), int(rng.integers(1, 4))
-    C, F = groups * int(rng.integers(1, 5)), groups * int(rng.integers(1, 7))
+    groups, N = int(rng.integers(1, 4)), int(rng.integers(1, batch + 1))
+    many = rng.choice([(1, 1), (1, 1), (1, 1), (1, 1), (8, 1), (1, 7)])  # more channels or filters than a vector holds
+    C, F = groups * int(rng.integers(1, 5) * many[0]), groups * int(rng.integers(1, 7) * many[1])
     KH, KW = (int(k) for k in rng.integers(1, 5, 2))
     dilation = dv, dh = tuple(int(d) for d in rng.integers(1, 4, 2))
     stride = tuple(int(s) for s in rng.integers(1, 5, 2)) if rng.random() < 0.6 else (1, 1)
@@ -42,6 +44,25 @@ def test_forward_and_backward_are_those_of_ops_on_500_drawn_convolutions(dtype, 
     for _ in range(50):
         args, options = drawn(rng)
         assert_twin_of_a_multilinear_op("conv2d", kernels, args, options, dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_transposed_convolution_is_that_of_ops_on_60_drawn_ones(dtype):
+    """The same kernels with their roles exchanged; the stride leaves pixels that no window looks at."""
+    rng = np.random.default_rng(8)
+    for _ in range(60):
+        (image, w, _), options = drawn(rng, widest=12)
+        del options["flip"]
+        if options["padding"] == "same":  # which says nothing of what is left over
+            continue
+        x = rng.normal(size=ops.conv2d_forward(image, w, None, **options)[0].shape)
+        sides, (dv, dh), (sv, sh) = options["padding"], options["dilation"], options["stride"]
+        left_over = ((image.shape[2] + sides[0] + sides[1] - dv * (w.shape[2] - 1) - 1) % sv,
+                     (image.shape[3] + sides[2] + sides[3] - dh * (w.shape[3] - 1) - 1) % sh)  # fmt: skip
+        args = x, w, rng.normal(size=image.shape[1]) if rng.random() < 0.8 else None
+        assert_twin_of_a_multilinear_op(
+            "conv_transpose2d", kernels, args, options | {"output_padding": left_over}, dtype, rng
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -83,8 +104,6 @@ def test_the_float32_error_is_far_below_what_rounding_may_cost(options):
     assert_same(y, ops.conv2d_forward(*args, **options)[0], terms=terms, tol=rounding(577, np.float32) / 10)
 
 
-
-
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": (0, 1, 1, 0)}, {"dilation": 2}])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("where", ["x", "w", "dy", "b"])
@@ -109,10 +128,10 @@ def test_one_thread_and_two_give_the_same_bits(options):
     rng = np.random.default_rng(0)
     x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((19, 8, 21, 17), (12, 8, 3, 3), (12,)))
     results = []
-    for threads in range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1):
-        numba.set_num_threads(threads)
-        y, cache = kernels.conv2d_forward(x, w, b, **options)
-        results.append([a.tobytes() for a in (y, *kernels.conv2d_backward(np.cos(y), cache))])
+    for many in range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1):
+        with threads(many):
+            y, cache = kernels.conv2d_forward(x, w, b, **options)
+            results.append([a.tobytes() for a in (y, *kernels.conv2d_backward(np.cos(y), cache))])
     assert all(result == results[0] for result in results)
     assert len(results) > 1 or numba.config.NUMBA_NUM_THREADS == 1
 

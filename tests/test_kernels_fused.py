@@ -9,6 +9,7 @@ from oracles import assert_same
 from test_kernels_conv import DTYPES, drawn
 
 from tinycnn import ops
+from tinycnn.cores import threads
 from tinycnn.errors import ShapeError
 from tinycnn.kernels import conv_plan
 from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
@@ -118,12 +119,11 @@ def test_what_is_not_finite_shows_where_it_does_in_ops(bad, where, pool):
 def test_one_thread_and_two_give_the_same_bits(pool):
     rng = np.random.default_rng(0)
     args = [rng.normal(size=s).astype(np.float32) for s in ((19, 8, 21, 17), (12, 8, 3, 3), (12,))]
-    results, before = [], numba.get_num_threads()
-    for threads in range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1):
-        numba.set_num_threads(threads)
-        y, cache = conv2d_relu_forward(*args, padding=1, pool=pool)
-        results.append([a.tobytes() for a in (y, *conv2d_relu_backward(np.cos(y), cache))])
-    numba.set_num_threads(before)
+    results = []
+    for many in range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1):
+        with threads(many):
+            y, cache = conv2d_relu_forward(*args, padding=1, pool=pool)
+            results.append([a.tobytes() for a in (y, *conv2d_relu_backward(np.cos(y), cache))])
     assert all(result == results[0] for result in results)
 
 

@@ -14,14 +14,18 @@ from oracles import assert_same
 from strategies import drawn_cases
 
 from tinycnn import kernels, ops
+from tinycnn.cores import threads
 from tinycnn.errors import ShapeError
 from tinycnn.kernels import exponential
 from tinycnn.kernels.compiling import kernel
 from tinycnn.verify.cases import CASES, as_tuple, terms_of
 
-NAMES = ("elu", "sigmoid", "tanh", "softmax", "log_softmax", "cross_entropy", "mse", "binary_cross_entropy_with_logits",
-         "batch_norm", "layer_norm", "group_norm", "pad2d", "concat", "dropout", "global_avg_pool2d",
-         "upsample_bilinear2d", "max_unpool2d")  # fmt: skip
+NAMES = (
+    "elu", "sigmoid", "tanh", "softmax", "log_softmax", "cross_entropy", "categorical_crossentropy", "focal", "dice",
+    "mse", "mae", "hinge", "binary_cross_entropy", "binary_cross_entropy_with_logits", "batch_norm", "layer_norm",
+    "group_norm", "pad2d", "concat", "dropout", "global_avg_pool2d", "upsample_nearest2d", "upsample_bilinear2d",
+    "max_unpool2d", "max_pool2d", "min_pool2d", "avg_pool2d",
+)  # fmt: skip
 
 
 def run(module, name, args, options, dy):
@@ -48,6 +52,27 @@ def test_exponentials_and_logarithms_are_right_to_the_last_digits(dtype, largest
     more = (x + dtype(1)).astype(np.longdouble)
     for ours, right in zip(found, (np.exp(-true), np.expm1(-true), np.log1p(small), np.log(more)), strict=True):
         assert (abs(ours - right) <= 4 * np.finfo(dtype).eps * abs(right)).all()
+
+
+@kernel
+def logarithms(x, y):
+    for k in range(len(x)):
+        y[k] = exponential.log_near_1(x[k])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_logarithm_is_right_to_the_last_digits_also_next_to_1_and_far_below(dtype):
+    rng = np.random.default_rng(0)
+    near = 1 + rng.choice([-1, 1], 5000) * 10.0 ** rng.uniform(-7, -0.31, 5000)
+    x = np.concatenate([near, rng.uniform(0, 4, 5000), 10.0 ** rng.uniform(-37, 37, 5000), [1, np.finfo(dtype).tiny]])
+    x = x.astype(dtype)
+    found = np.empty_like(x)
+    logarithms(x, found)
+    true = np.log(x.astype(np.longdouble))
+    assert (abs(found - true) <= 4 * np.finfo(dtype).eps * abs(true)).all()
+    special = np.array([np.nan, np.inf, 1], dtype)
+    logarithms(special, found[:3])
+    np.testing.assert_array_equal(found[:3], [np.nan, np.inf, 0])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -100,32 +125,74 @@ def test_a_nan_comes_out_where_it_does_of_the_op(case, where):
                 assert (np.isnan(found) == np.isnan(expected)).all()
 
 
-LARGE = (3, 6, 130, 131)
+def arguments(name, shape, dtype):
+    """Arguments of an op for images of this shape."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.normal(size=shape).astype(dtype)  # noqa: E731
+    x, gamma, whole = draw(*shape), draw(shape[1]), draw(*shape[1:])
+    labels, answers = rng.integers(0, shape[1], (shape[0], *shape[2:])), rng.integers(0, 2, shape).astype(dtype)
+    size = (shape[2] + 2, shape[3] + 5)
+    places = np.argsort(rng.random((shape[0] * shape[1], size[0] * size[1])), axis=1)[:, : shape[2] * shape[3]]
+    if name in ("binary_cross_entropy", "categorical_crossentropy", "dice"):
+        x = 1 / (1 + np.exp(-x))
+    more = {
+        **dict.fromkeys(("cross_entropy", "categorical_crossentropy", "focal"), (labels,)), "hinge": (2 * answers - 1,),
+        **dict.fromkeys(("mse", "mae"), (draw(*shape),)), "concat": (x[:, :2],), "pad2d": ((1, 2),),
+        **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits", "dice"), (answers,)),
+        "max_pool2d": (3, 2, 1), "min_pool2d": (2,), "avg_pool2d": (3, 1, 1), "upsample_nearest2d": (2,),
+        "batch_norm": (gamma, gamma), "layer_norm": (whole, whole), "group_norm": (2, gamma, gamma),
+        "dropout": (rng.random(shape) < 0.5, 0.5), "upsample_bilinear2d": (2,),
+        "max_unpool2d": (places.reshape(shape), size),
+    }  # fmt: skip
+    return x, *more.get(name, ())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_thread_and_two_give_the_same_bits(name):
-    rng = np.random.default_rng(0)
-    draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
-    x, gamma, whole, N_C = draw(*LARGE), draw(6), draw(*LARGE[1:]), LARGE[0] * LARGE[1]
-    places = np.array([rng.permutation(140 * 141)[: 130 * 131] for _ in range(N_C)]).reshape(LARGE)
-    more = {
-        "cross_entropy": (rng.integers(0, 6, (3, 130, 131)),), "mse": (draw(*LARGE),), "concat": (x[:, :2],),
-        "binary_cross_entropy_with_logits": (rng.integers(0, 2, LARGE).astype(np.float32),), "pad2d": ((1, 2),),
-        "batch_norm": (gamma, gamma), "layer_norm": (whole, whole), "group_norm": (2, gamma, gamma),
-        "dropout": (rng.random(LARGE) < 0.5, 0.5), "upsample_bilinear2d": (2,), "max_unpool2d": (places, (140, 141)),
-    }  # fmt: skip
-    results, threads = [], range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1)
-    try:
-        for many in threads:
-            numba.set_num_threads(many)
-            y, cache = getattr(kernels, f"{name}_forward")(x, *more.get(name, ()))
+    args, results = arguments(name, (3, 6, 130, 131), np.float32), []
+    for many in range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1):
+        with threads(many):
+            y, cache = getattr(kernels, f"{name}_forward")(*args)
             gradients = as_tuple(getattr(kernels, f"{name}_backward")(np.cos(y) if y.ndim else 1.0, cache))
             results.append([np.asarray(a).tobytes() for a in (y, *gradients)])
-    finally:
-        numba.set_num_threads(threads[-1])
     assert all(result == results[0] for result in results)
     assert len(results) > 1 or numba.config.NUMBA_NUM_THREADS == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_every_length_agree_with_ops(name, dtype):
+    """A vector more or less, some lanes of the last one, and none but those."""
+    for W in (2, 3, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 66, 131, 700):
+        args = arguments(name, (2, 4, 7, W), dtype)
+        y, cache = getattr(kernels, f"{name}_forward")(*args)
+        exact, exact_cache = getattr(ops, f"{name}_forward")(*(
+            a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args
+        ))  # fmt: skip
+        dy = np.random.default_rng(W).normal(size=y.shape).astype(dtype) if y.ndim else -1.7
+        gradients, expected = (as_tuple(getattr(module, f"{name}_backward")(given, kept)) for module, given, kept in (
+            (kernels, dy, cache), (ops, np.float64(dy) if not y.ndim else dy.astype(np.float64), exact_cache)
+        ))  # fmt: skip
+        tol = 1e-12 if dtype == np.float64 else 3e-6
+        assert_same(y, exact, tol=tol, what=f"y, W = {W}:")
+        for gradient, right in zip(gradients, expected, strict=True):
+            assert gradient.dtype == dtype
+            assert_same(gradient, right, tol=20 * tol, what=f"a gradient, W = {W}:")
+
+
+@pytest.mark.parametrize("name", ["upsample_nearest2d", "upsample_bilinear2d"])
+@pytest.mark.parametrize("scale", [1, 2, 3, (1, 2), (2, 1), (3, 2)])
+@pytest.mark.parametrize("options", [{}, {"align_corners": True}])
+def test_enlarging_agrees_with_ops_for_rows_of_every_length(name, scale, options):
+    rng = np.random.default_rng(0)
+    options = options if name == "upsample_bilinear2d" else {}
+    for W in range(1, 36):
+        args = (rng.normal(size=(1, 2, W % 3 + 1, W)), scale)
+        y = getattr(ops, f"{name}_forward")(*args, **options)[0]
+        dy = rng.normal(size=y.shape)
+        ours, theirs = (run(module, name, args, options, dy) for module in (kernels, ops))
+        assert_same(ours[0], theirs[0], tol=1e-14)
+        assert_same(ours[1][0], theirs[1][0], tol=1e-14)
 
 
 @pytest.mark.parametrize("shape", [(700, 5), (2, 4, 33, 31)])
@@ -187,6 +254,17 @@ def test_batch_norm_loses_no_digits_to_a_large_mean(offset):
     np.testing.assert_allclose(y, (exact - mean) / np.sqrt(var + 1e-5), atol=2e-14)
     np.testing.assert_allclose(cache.mean, mean.ravel(), rtol=1e-15, atol=1e-14)
     np.testing.assert_allclose(cache.var, var.ravel() * x[:, 0].size / (x[:, 0].size - 1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "categorical_crossentropy"])
+def test_a_probability_of_0_or_1_costs_and_pulls_as_in_ops(name, dtype):
+    p = np.array([[0, 1], [1, 0], [1, 0], [0.5, 0.5], [1 + 5e-4, 0], [1e-40, 1]]).astype(dtype)
+    t = np.array([[0, 1], [0, 1], [1, 0], [0, 1], [1, 0], [1, 0]], dtype)
+    for target in (t, t.argmax(axis=1)) if name.startswith("cat") else (t,):
+        (y, (dp,)), (y2, (dp2,)) = (run(module, name, (p, target), {}, 1.0) for module in (kernels, ops))
+        assert_same(y, y2, tol=1e-6 if dtype == np.float32 else 1e-14)
+        assert_same(dp, dp2, terms=abs(dp2), tol=1e-6 if dtype == np.float32 else 1e-14)
 
 
 def test_a_place_outside_or_taken_is_refused_before_anything_is_written():

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 from kernel_oracles import assert_twin_of_a_multilinear_op
 from oracles import assert_same
 
 from tinycnn import kernels, ops
+from tinycnn.cores import threads
 from tinycnn.kernels import steps
 from tinycnn.optim.adam import adam_step, adamw_step
 from tinycnn.optim.base import decayed_gradient
@@ -112,9 +112,8 @@ def test_every_kernel_gives_the_same_bits_with_one_thread_and_two():
             found.append([a.tobytes() for a in (y, *gradients) if a is not None])
         return found
 
-    numba.set_num_threads(1)
-    one = bits()
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    with threads(1):
+        one = bits()
     assert bits() == one
 
 

@@ -141,6 +141,18 @@ def test_extreme_scores_and_a_batch_of_one_give_a_finite_loss_and_gradient(loss,
 
 
 @every_loss
+@pytest.mark.parametrize("rung", ["numpy", "numba"])
+def test_a_nan_among_the_scores_is_a_nan_of_the_loss(loss, rung):
+    x, t = scores_for(loss, (3, 3, 5, 2)), targets_for(loss, (3, 3, 5, 2))
+    at = (1, 2, 3, 1)
+    if isinstance(loss, CategoricalCrossentropy | SparseCategoricalCrossentropy):
+        at = (1, int(t[1, 3, 1]) if t.ndim == 3 else int(t[1, :, 3, 1].argmax()), 3, 1)  # others are not looked at
+    x[at] = np.nan
+    with tc.backend(rung):
+        assert np.isnan(loss.forward(x, t))
+
+
+@every_loss
 def test_the_gradient_is_scaled_by_what_comes_from_above(loss):
     shape = (3, 3, 2, 2)
     loss.forward(scores_for(loss, shape), targets_for(loss, shape))

@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 from oracles import assert_same
+from trace_networks import CASES as NETWORKS
+from trace_networks import example, network
 
+import tinycnn as tc
 from tinycnn import ops
 from tinycnn.formula import Formula, formulas
+from tinycnn.formula.numbers import cell_number, formula_number
 from tinycnn.formula.parse import FUNCTIONS, REDUCTIONS
 from tinycnn.tracing.cells import RecordedCells, cell_step
 from tinycnn.tracing.html import PAGE
-from tinycnn.tracing.numbers import cell_number, formula_number
 from tinycnn.tracing.steps import names_of, parts_for
 from tinycnn.verify.cases import CASES, OpCase
 
@@ -88,7 +91,8 @@ def situation(formula: Formula, values: dict[str, Any], seed: int = 0) -> tuple[
             index = tuple(map(int, np.unravel_index(flat, shape))) if shape else ()
             recorded = float(cells.cell(index, result).value)
             asks.append({"result": result, "index": list(index), "recorded": told(recorded)})
-            expected.append(cell_step(cells, step, result, index, recorded))
+            sources = sorted([symbol, list(at)] for symbol, at in cells.cell(index, result).sources if symbol in names)
+            expected.append(cell_step(cells, step, result, index, recorded) | {"sources": sources})
     program = parts_for(formula, list(formula.results), names)[1]
     carrying = {name: carried(value) for name, value in names.items()}
     return {"op": step.op, "program": program, "names": carrying, "asks": asks}, expected
@@ -123,6 +127,7 @@ def assert_told_alike(expected: dict[str, Any], found: dict[str, Any], where: st
     theirs = np.array([float(v) for v in (*numbers(expected), *(r["value"] for r in reads(expected)))])
     size = 1 + sum(abs(t["value"]) for t in terms if math.isfinite(t["value"]))
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13 * size, err_msg=where)
+    assert sorted(found["sources"]) == expected["sources"], f"{where}: sources"
     made = lambda one: [(m["symbol"], m["index"], m["places"], m["numbers"]) for m in one["made"]]  # noqa: E731
     assert made(found) == made(expected), where
 
@@ -182,21 +187,37 @@ def test_how_many_numbers_lie_on_the_border_is_told_as_in_python():
 
 
 @needs_node
-def test_pointing_at_a_pixel_finds_every_cell_that_reads_it():
+@pytest.mark.parametrize("case", NETWORKS)
+def test_what_is_marked_beside_a_cell_of_any_step_is_what_python_says_it_depends_on(case):
+    trace, rng = tc.trace(*example(network(case)), unfused=True), np.random.default_rng(6)
+    asks, expected = [], []
+    for step in (step for step in trace if step.formula["name"]):
+        for line in step.writes:
+            index = tuple(int(rng.integers(size)) for size in line["shape"])
+            asks.append({"step": step.number, "result": line["symbol"], "index": index})
+            expected.append(sorted([s["symbol"], s["index"]] for s in trace.sources(step, index, line["symbol"])))
+    answers = asked("sources", trace=trace.as_dict(), asks=asks)
+    for ask, found, wanted in zip(asks, answers, expected, strict=True):
+        assert sorted(found) == wanted, (trace[ask["step"]].title, ask)
+
+
+@needs_node
+def test_pointing_at_a_number_finds_every_cell_that_depends_on_it():
     """The index maps read backwards against all cells taken apart forwards: an oracle that is slow and plain."""
     cases, expected = [], []
-    wanted_ops = ("conv2d", "max_pool2d", "linear", "conv_transpose2d")
-    for case in (case for case in CASES if case.name in wanted_ops and case.twin):
-        for formula, values in of_op(case):
+    for case in (case for case in CASES if case.twin):
+        for formula, values in (one for one in of_op(case) if one[0]):
             names = names_of(formula, values)
             cells, result = RecordedCells(formula, names), formula.results[0]
             shape = np.shape(cells.names[result])
-            if not 0 < math.prod(shape) <= 400:
+            if not 0 < math.prod(shape) <= 250:
                 continue
+            arrays = {name for name, value in names.items() if np.ndim(value)}
             readers: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
             for index in np.ndindex(shape):
-                for symbol, place, _ in set(cells.cell(index, result).reads):
-                    readers.setdefault((symbol, place), []).append(list(index))
+                for symbol, place in cells.cell(index, result).sources:
+                    if symbol in arrays:
+                        readers.setdefault((symbol, place), []).append(list(index))
             some = sorted(readers)[:: max(1, len(readers) // 8)]
             program = parts_for(formula, [result], names)[1]
             asks = [{"symbol": symbol, "index": place, "result": result} for symbol, place in some]

@@ -308,3 +308,8 @@ def test_both_tables_have_one_scale_of_colours_and_white_is_zero():
 def test_tables_that_cannot_lie_beside_each_other_are_refused(a, b):
     with pytest.raises(ShapeError, match="beside: expected two tables of the same shape, of 1 to 16"):
         plot.beside(a, b)
+
+
+def test_of_one_epoch_the_curves_do_not_say_which_was_best():
+    fig = plot.learning_curves({"loss": [0.5], "val_loss": [0.25], "accuracy": [0.8], "val_accuracy": [0.9]})
+    assert "best" not in " ".join(words(fig))

@@ -150,6 +150,7 @@ def test_heat_is_blue_below_zero_orange_above_and_clear_at_zero():
         (lambda: plot.roc([0, 0], [0.1, 0.2]), ValueError, "all 2 examples are of class 0"),
         (lambda: plot.calibration(TRUE, 3 * P), ValueError, "is not in|adds up to"),
         (lambda: plot.misclassified(X[:3], P, TRUE), ShapeError, "got .3, 1, 8, 6. and .64, 5."),
+        (lambda: plot.heatmaps(X, HEAT), TypeError, "expected maps by their names, .* got ndarray"),
         (lambda: plot.heatmaps(X, {}), ValueError, "expected pictures .* 0 maps"),
         (lambda: plot.heatmaps(X, {"map": np.zeros((64, 6, 8))}), ShapeError, "'map' must be .64, 8, 6."),
         (lambda: plot.heatmaps(X, {"map": np.full((64, 8, 6), np.nan)}), ValueError, "not finite"),

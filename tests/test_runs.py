@@ -76,7 +76,7 @@ def test_a_run_that_goes_on_ends_where_an_undisturbed_one_does(folder, tmp_path)
 def test_a_folder_that_holds_a_run_is_refused_and_so_is_going_on_with_other_settings(folder):
     with pytest.raises(SettingsError, match="holds a run already: go on with it by --resume"):
         train_run(SMALL, folder, verbose=0)
-    with pytest.raises(SettingsError, match="was begun with batch_size = 64, and now it is 32"):
+    with pytest.raises(SettingsError, match="was begun with batch_size = 64, and now it is to be batch_size = 32"):
         train_run(Settings(batch_size=32), folder, resume=True, verbose=0)
 
 

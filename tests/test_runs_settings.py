@@ -10,6 +10,7 @@ from tinycnn import data, zoo
 from tinycnn.data import write_image
 from tinycnn.layers import Conv2D, Dense
 from tinycnn.optim import SGD, Adam, Momentum
+from tinycnn.runs.completed import completed
 from tinycnn.runs.network import network_for, usual_shape, with_recipe
 from tinycnn.runs.parts import named, open_parts
 from tinycnn.runs.settings import Settings, SettingsError, read_settings, settings_of
@@ -47,7 +48,8 @@ def written(tmp_path, text):
 
 def network(settings):
     settings = with_recipe(settings)
-    return network_for(settings, open_parts(settings, usual_shape(settings)))
+    parts = open_parts(settings, usual_shape(settings))
+    return network_for(completed(settings, parts), parts)
 
 
 def pictures(folder, counts, size=(9, 12), seed=0):
@@ -244,6 +246,6 @@ def test_the_file_that_the_docs_show_can_be_followed(tmp_path):
     settings = written(tmp_path, re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1])
     assert settings.patience == 5
     assert len(network(settings).layers) == 5
-    assert augment_of(settings) is not None
-    assert optimizer_of(settings).schedule is not None
+    assert [entry["type"] for entry in settings.augment] == ["RandomCrop"]
+    assert network(settings).optimizer.schedule.length == settings.epochs
     assert all(f"`{name}`" in page for name in zoo.NETWORKS)

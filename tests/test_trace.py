@@ -30,6 +30,7 @@ from tinycnn.layers.base import Layer
 from tinycnn.optim import Adam
 from tinycnn.tracing import Trace
 from tinycnn.tracing import store as store_file
+from tinycnn.tracing.terminal import step_lines
 from tinycnn.train.loop import train_step
 
 
@@ -180,6 +181,26 @@ def test_unfused_softmax_and_cross_entropy_come_to_the_same_gradient():
     J = trace.tensors[steps["softmax_jacobian"].writes[0]["tensor"]]
     for n in range(3):
         np.testing.assert_allclose(J[n], np.diag(p[n]) - np.outer(p[n], p[n]), atol=1e-16)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_two_steps_of_a_phase_have_the_same_title(case):
+    titles = [(step.phase, step.title) for step in tc.trace(*example(network(case)), unfused=True)]
+    assert len(set(titles)) == len(titles)
+
+
+def test_a_running_statistic_says_which_one_it_is_everywhere():
+    trace = tc.trace(*example(network("norms")))
+    steps = [step for step in trace if step.op == "running_update"]
+    for layer in ("bn1", "bn2"):
+        mean, variance = (step for step in steps if step.layer == layer)
+        for step, what, buffer in ((mean, "mean", "running_mean"), (variance, "variance", "running_var")):
+            assert step.title == f"{layer}: the running {what} follows"
+            assert step.text.startswith(f"The running {what} moves")
+            assert step.options["statistic"] == what
+            assert [line["note"] for line in step.reads] == [f"the batch's own {what}", f"{layer}.{buffer}"][::-1]
+            assert step.writes[0]["note"] == f"{layer}.{buffer} after this batch"
+            assert f"the running {what} follows" in "\n".join(step_lines(trace, step.number, (0,)))
 
 
 # ---------------------------------------------------------------------------------------------- what stays as it was

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from test_trace_terminal import found, traced_digit
 
+from tinycnn.formula.numbers import cell_number, formula_number
 from tinycnn.tracing.figure import show
-from tinycnn.tracing.numbers import cell_number, formula_number
 from tinycnn.tracing.pictures import factors, pictures
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycnn.tracing.numbers import cell_number, formula_number
+from tinycnn.formula.numbers import cell_number, formula_number
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

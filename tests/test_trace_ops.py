@@ -9,7 +9,7 @@ from program_walker import Walker
 from tinycnn import ops
 from tinycnn.tracing.builder import Builder
 from tinycnn.tracing.calls import Calls
-from tinycnn.tracing.trace import Trace
+from tinycnn.tracing.recorded import Trace
 from tinycnn.tracing.watch import watching
 from tinycnn.verify.cases import CASES
 

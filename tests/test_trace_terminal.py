@@ -15,10 +15,10 @@ import pytest
 
 from tinycnn import AvgPool2D, BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Sequential
 from tinycnn.data import load_digits
+from tinycnn.formula.numbers import cell_number, formula_number
 from tinycnn.optim import Adam
 from tinycnn.tracing import trace
 from tinycnn.tracing.grid import ASCII, CHANGED, LARGEST, UNICODE, WINDOW, grid, side_by_side
-from tinycnn.tracing.numbers import cell_number, formula_number
 from tinycnn.tracing.play import Player, play
 from tinycnn.tracing.terminal import box_for, safe, step_lines, stream_lines
 

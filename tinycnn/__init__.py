@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinycnn import evaluation, layers, ops, optim, train
+from tinycnn import layers, ops, optim, train
 from tinycnn.backends import backend
 from tinycnn.cores import threads
 from tinycnn.errors import ImageError, ModelFormatError, ShapeError
@@ -48,18 +48,20 @@ from tinycnn.layers import (
 from tinycnn.model import Residual, Sequential, SkipConcat, load
 
 if TYPE_CHECKING:
-    from tinycnn import data, plot, verify, zoo
+    from tinycnn import data, evaluation, plot, tracing, verify, zoo
     from tinycnn.checking import check
     from tinycnn.explanation import explain, explain_grad
-    from tinycnn.tracing.record import trace
+    from tinycnn.tracing import trace
     from tinycnn.train import metrics
 
 __version__ = "0.1.0"
 
 _LAZY = {  # what takes time to import, or is seldom needed, comes when it is asked for
     "data": "tinycnn.data",
+    "evaluation": "tinycnn.evaluation",
     "metrics": "tinycnn.train.metrics",
     "plot": "tinycnn.plot",
+    "tracing": "tinycnn.tracing",
     "verify": "tinycnn.verify",
     "zoo": "tinycnn.zoo",
 }
@@ -69,6 +71,11 @@ _LAZY_FUNCTIONS = {
     "explain_grad": "tinycnn.explanation",
     "trace": "tinycnn.tracing",
 }
+formulas.declared_in(  # files that are imported late
+    "tinycnn.data.adjust", "tinycnn.data.augment_looks", "tinycnn.data.colour", "tinycnn.data.degrade",
+    "tinycnn.data.filters", "tinycnn.data.resizing", "tinycnn.data.statistics", "tinycnn.data.warp",
+    "tinycnn.train.metrics", "tinycnn.evaluation",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -133,6 +140,7 @@ __all__ = [
     "plot",
     "threads",
     "trace",
+    "tracing",
     "train",
     "verify",
     "zoo",

@@ -115,6 +115,17 @@ def current() -> Rung:
     return getattr(_chosen, "rung", RUNGS[DEFAULT])
 
 
+def serving() -> str:
+    """The name of the rung whose code runs in this thread: NumPy's where there is no Numba.
+
+    >>> with backend("loops"):
+    ...     serving()
+    'loops'
+    """
+    chosen = current().name
+    return chosen if chosen not in ("njit", "numba") or _numba_serves() else "numpy"
+
+
 def steps_in_place() -> Any:
     """The optimizers' steps of one pass (`tinycnn.kernels.steps`), or None where the rung in force has none."""
     return current().find("steps")

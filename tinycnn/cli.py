@@ -62,7 +62,7 @@ def demo(
 
 @app.command(epilog="Example: tinycnn predict runs/demo/model.safetensors runs/demo/digit.png")
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model file, such as demo writes.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)],
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE…", help="PNG, JPEG, BMP, GIF or TIFF files.", show_default=False)
     ],
@@ -75,8 +75,9 @@ def predict(
     """Say what a picture shows: it is read, cut and scaled as the pictures were that the model learned from."""
     from tinycnn.model import load
     from tinycnn.runs.asking import predict_file
+    from tinycnn.runs.folder import model_file
 
-    network = load(model)
+    network = load(model_file(model))
     found = [predict_file(network, image, invert) for image in images]
     if as_json:
         print(json.dumps(found, indent=2))
@@ -96,7 +97,7 @@ def verify(
         list[str] | None, typer.Argument(metavar="[FORMULA]…", help="Only these formulas.", show_default=False)
     ] = None,
     backend: Annotated[
-        str, typer.Option(help="Which rung serves the ops: loops, numpy, njit or numba [default: the default one].")
+        str, typer.Option(help="Which rung serves the ops: loops, numpy, njit, numba or all [default: numba, numpy].")
     ] = "",
     thorough: Annotated[bool, typer.Option("--thorough", help="Draw more cases; takes some minutes.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the cases that are drawn.")] = 0,
@@ -107,9 +108,12 @@ def verify(
 ) -> None:
     """Hold every formula to its witnesses: its own loops, numerical derivatives, and what PyTorch computed.
 
-    A row tells the witness, how it was asked, over how many cases, the worst relative error and what is allowed. The
-    exit status is 1 if any row failed; with --mutants, if a bug was not caught or the code without it was found wrong.
+    The ops are asked on the rung that serves unless you choose another, and on NumPy's, which every other falls back
+    to; --backend all adds the two slow ones. A row tells the witness, how it was asked, over how many cases, the worst
+    relative error and what is allowed. The exit status is 1 if any row failed; with --mutants, if a bug was not caught
+    or the code without it was found wrong.
     """
+    from tinycnn.backends import RUNGS
     from tinycnn.verify.report import summary, table, without_proof
     from tinycnn.verify.witness import witness
 
@@ -117,7 +121,8 @@ def verify(
         _try_mutants(names or [], as_json)
         return
     started = time.monotonic()
-    rows = witness(names or (), backend or None, thorough, seed, _bar)
+    rungs = {"": ("numba", "numpy"), "all": tuple(RUNGS)}
+    rows = witness(names or (), rungs.get(backend, backend), thorough, seed, _bar)
     if as_json:
         print(json.dumps([row.as_dict() for row in rows], indent=1))
     else:

@@ -20,7 +20,9 @@ def bench(
         typer.Option(metavar="NAME", show_default=False,
                      help="Only this case, or peak, or compile; may be repeated, and be a pattern: 'conv*'."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and less time for each: half a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer cases, less time for each, no memory: about a minute.")
+    ] = False,
     seconds: Annotated[
         float | None,
         typer.Option(min=0.0, help="How long to measure a network; an op a seventh of it [default: 8; quick: 1].",
@@ -88,7 +90,7 @@ def _measured(
     """All rows, with a bar on standard error that names what is being measured."""
     from tinycnn.bench.cases import chosen
     from tinycnn.bench.cold import first_steps
-    from tinycnn.bench.peaks import peaks
+    from tinycnn.bench.peaks import in_turns, peaks
     from tinycnn.bench.scaling import SWEEPS
     from tinycnn.bench.scaling import scaling as sweeps
     from tinycnn.bench.turns import measure_all
@@ -102,7 +104,8 @@ def _measured(
             return sweeps(seconds / 8, threads, machine, now, torch, quick)
     with _bar(len(cases) + 7 * ("peak" in wanted) + 4 * ("compile" in wanted)) as now:
         rows = peaks(threads, machine, now) if "peak" in wanted else []
-        rows += measure_all(cases, seconds, threads, machine, now, torch)
+        with in_turns(rows, threads, machine) as peak:
+            rows += measure_all(cases, seconds, threads, machine, now, torch, peak, memory=not quick)
         return rows + (first_steps(threads, machine, now) if "compile" in wanted else [])
 
 

@@ -65,7 +65,7 @@ def _checked(path: Path | None, html: Path | None, image: str, layer: str, phase
     """The network, once it is sure that it has this layer and takes this picture; ours is not yet trained."""
     from tinycnn.model import load
     from tinycnn.tracing.lesson import digits, untrained
-    from tinycnn.tracing.trace import PHASES
+    from tinycnn.tracing.recorded import PHASES
 
     network = untrained(small=html is not None) if path is None else load(path)
     if layer:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard
 
 def train(
     data: Data = "",
-    out: Annotated[Path, typer.Option(help="The folder of the run.", show_default=False)] = Path("runs/train"),
+    out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("runs/train"),
     config: Config = None, net: Net = "", epochs: Epochs = None, batch_size: Batch = None, lr: Rate = None,
     optimizer: Optimizer = "", seed: Seed = None, val: Val = None, size: Size = "", grey: Grey = None,
     patience: Annotated[
@@ -51,10 +53,11 @@ def train(
 
     Ctrl-C ends a run saved; --resume goes on with it to the same bits.
     """
+    from tinycnn.runs.folder import written
     from tinycnn.runs.run import train_run
 
     told = _settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, patience)
-    with _told_apart(as_json):
+    with _told_apart(as_json), _how_to_go_on(out):
         result = train_run(told, out, resume)
     if as_json:
         print(json.dumps(result, indent=1))
@@ -62,7 +65,7 @@ def train(
     for name, words in (("val", "held out"), ("test", "to be judged on")):
         if name in result:
             print(f"\nThe pictures {words}: " + ", ".join(f"{k} {v:.4f}" for k, v in result[name].items()))
-    print(f"\nWritten to {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
+    print(f"\nWritten to {out}: " + ", ".join(written(out)))
 
 
 def evaluate(
@@ -100,17 +103,13 @@ def sweep(
 
     told = with_recipe(_settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, None))
     trials = choices(tried(tries), random, told.seed or 0)
-    with _told_apart(as_json), _counter(len(trials), "trial") as count:
-        rows = run_sweep(told, trials, out, workers, lambda row: count())
+    in_words = lambda row: _trial_in_words(row, trials[row["trial"] - 1])  # noqa: E731
+    with _told_apart(as_json), _stopped(), _counter(len(trials), "trial") as count:
+        rows = run_sweep(told, trials, out, workers, lambda row: count(in_words(row)))
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    for row in rows:
-        values = ", ".join(f"{name} {row[name]}" for name in trials[row["trial"] - 1])
-        numbers = row["failed"] or ", ".join(
-            f"{k} {v:.4f}" for k, v in row.items() if k.startswith("val_") and v is not None
-        )
-        print(f"trial {row['trial']:4}  {values}:  {numbers}")
+    print(*map(in_words, rows), sep="\n")
     print(f"\nAll of it is in {out / 'sweep.csv'}; every trial is a run of its own in {out}.")
 
 
@@ -135,10 +134,11 @@ def capacity(
     told = with_recipe(_settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, None))
     parts = open_parts(told, usual_shape(told))
     many = len(parts.train)
-    amounts = [int(n) for n in _numbers("--sizes", sizes)] if sizes else [max(many // 10, 20), many // 3, many]
-    wide = _numbers("--widths", widths)
-    with _told_apart(as_json), _counter(len(wide) * len(amounts), "network") as count:
-        trials = measure_capacity(told, parts, wide, amounts, out, lambda trial: count())
+    amounts = _numbers("--sizes", sizes, int) if sizes else [max(many // 10, 20), many // 3, many]
+    wide = _numbers("--widths", widths, float)
+    with _told_apart(as_json), _stopped(), _counter(len(wide) * len(amounts), "network") as count:
+        trials = measure_capacity(told, parts, wide, amounts, out, lambda trial: count(
+            f"width {trial.width:g} on {trial.pictures:,} pictures:  val_loss {trial.val_loss:.4f}"))  # fmt: skip
     save(draw(trials), out / "capacity.png")
     if as_json:
         print(json.dumps([asdict(trial) for trial in trials], indent=1))
@@ -169,11 +169,27 @@ def _size(text: str) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[-1])
 
 
-def _numbers(name: str, text: str) -> list[float]:
+def _numbers(name: str, text: str, kind: type) -> list[Any]:
     try:
-        return [float(word) for word in text.split(",")]
+        return list(dict.fromkeys(kind(word) for word in text.split(",")))  # one said twice is asked once
     except ValueError:
-        raise ValueError(f"{name} reads 0.5,1,2; got {text!r}") from None
+        example = "100,1000" if kind is int else "0.5,1,2"
+        raise ValueError(f"{name} reads {example}; got {text!r}") from None
+
+
+@contextlib.contextmanager
+def _how_to_go_on(out: Path) -> Iterator[None]:
+    """A run that Ctrl-C or SIGTERM ends says where it stopped, and which command goes on with it."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        from tinycnn.runs.folder import LAST
+
+        if isinstance(error, KeyboardInterrupt):  # SIGTERM has said its words
+            print("tinycnn: " + (str(error).partition(": go on with")[0] or "stopped"), file=sys.stderr)
+        if (out / LAST).exists():
+            print(f"tinycnn: go on with: tinycnn train --out {shlex.quote(str(out))} --resume", file=sys.stderr)
+        raise
 
 
 def _told_apart(as_json: bool) -> contextlib.AbstractContextManager[Any]:
@@ -182,9 +198,33 @@ def _told_apart(as_json: bool) -> contextlib.AbstractContextManager[Any]:
 
 
 @contextlib.contextmanager
-def _counter(total: int, unit: str) -> Iterator[Any]:
-    """A bar on standard error; nothing where that is no terminal."""
+def _stopped() -> Iterator[None]:
+    """What Ctrl-C ends says that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("tinycnn: stopped; the same command goes on from here", file=sys.stderr)
+        raise
+
+
+@contextlib.contextmanager
+def _counter(total: int, unit: str) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error; where that is no terminal, a line for each that is done."""
     from tqdm.std import tqdm
 
     with tqdm(total=total, unit=unit, file=sys.stderr, leave=False, disable=None) as bar:
-        yield bar.update
+        done = itertools.count(1)
+
+        def count(words: str) -> None:
+            number = next(done)
+            bar.update()
+            if bar.disable:
+                print(f"{number} of {total}  {words}", file=sys.stderr, flush=True)
+
+        yield count
+
+
+def _trial_in_words(row: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{name} {row[name]}" for name in choice)
+    numbers = ", ".join(f"{k} {v:.4f}" for k, v in row.items() if k.startswith("val_") and v is not None)
+    return f"trial {row['trial']:4}  {values}:  {row['failed'] or numbers}"

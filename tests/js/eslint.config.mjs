@@ -1,9 +1,9 @@
 // What ESLint holds the page's code to. No plug-in: `npx eslint@9 --config tests/js/eslint.config.mjs …` is all it takes.
 const browser = (
-  "document window location history addEventListener innerWidth getComputedStyle setTimeout setInterval clearInterval " +
+  "document window location history addEventListener innerWidth getComputedStyle setTimeout clearTimeout setInterval clearInterval " +
   "atob Blob URL URLSearchParams Response DecompressionStream DOMParser Node Image CSS ResizeObserver globalThis"
 ).split(" ");
-const node = ["process", "console"];
+const node = ["process", "console", "Buffer"];
 
 export default [
   {

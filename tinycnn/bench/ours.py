@@ -1,6 +1,6 @@
 """tinycnn's side of a case. A network is trained by `fit` and asked by `predict`: what is timed is what a user calls.
 
-An op is what the rung's table gives for its name.
+An op is what the rung's table gives for its name; its results come from memory that is kept, as they do in `fit`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from tinycnn import backends, optim
 from tinycnn.bench.inputs import LOSSES, RATE, SLOW_RATE, arrays_for, fingerprint, step_times
 from tinycnn.bench.networks import batch_for, network
+from tinycnn.kept import keeping
 
 Array = np.ndarray
 
@@ -95,7 +96,7 @@ class Op:
 
     def times(self, kind: str, seconds: float) -> list[float]:
         """Seconds of each call."""
-        with backends.backend(self.rung):
+        with backends.backend(self.rung), keeping():
             return step_times(self.call, seconds)
 
 

@@ -32,7 +32,7 @@ CLOSING = """\
 
 ```sh
 tinycnn bench                                # all of it: some minutes
-tinycnn bench --quick                        # half a minute
+tinycnn bench --quick                        # about a minute
 tinycnn bench --case digits --case 'conv*'   # some cases
 tinycnn bench --scaling --plot scaling.png   # time against size
 tinycnn bench --ladder                       # one convolution, from Python's loops to the register tile
@@ -102,7 +102,12 @@ def _ops(rows: Sequence[Row]) -> str:
         return ""
     lines = [[r["case"], *_times(r), number(r["gflops"], ".0f"), percent(r["peak_fraction"])] for r in shown]
     head = "op|tinycnn ms|PyTorch NCHW|PyTorch NHWC|ratio|GFLOP/s|of peak"
-    opening = "## Ops\n\nThe name conv3x3-64x32x15x15-64 is 64 images of 32×15×15, and 64 filters of 3×3.\n\n"
+    opening = (
+        "## Ops\n\nThe name conv3x3-64x32x15x15-64 is 64 images of 32×15×15, and 64 filters of 3×3. tinycnn writes "
+        "into memory that it\nkeeps from call to call, as it does inside `fit`. PyTorch has no such store on the CPU: "
+        "large results (from about 10 MB)\nare fresh memory at each call, which the system clears page by page. For "
+        "those a part of the ratio is memory, not\narithmetic.\n\n"
+    )
     return opening + grid(head, lines)
 
 
@@ -122,8 +127,10 @@ def _peaks(rows: Sequence[Row]) -> str:
     if not shown:
         return ""
     return (
-        "## The machine's peak\n\nThe best matrix product of 1536×1536 at hand is 100 % above. OpenBLAS is asked with "
-        "each set of its kernels that\nthis CPU can run.\n\n"
+        "## The machine's peak\n\nMatrix products of 1536×1536, measured once; OpenBLAS is asked with each set of its "
+        "kernels that this CPU can run. As\na machine's speed changes from minute to minute, the best OpenBLAS and "
+        "PyTorch's product (of 768×768) then took\nturns with every case, and the faster one of the same turns is the "
+        "100 % that *of peak* means above.\n\n"
         + grid("library|GFLOP/s", [[r["backend"], f"{r['gflops']:.0f}"] for r in shown])
     )
 

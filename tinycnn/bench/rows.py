@@ -4,7 +4,7 @@ Some keys need a word:
 
     ratio           tinycnn's time over PyTorch's, in whichever memory format PyTorch is faster: below 1, tinycnn is
     spread          half the distance between the quartiles of a median's times, over that median
-    peak_fraction   arithmetic done a second over that of the machine's best matrix product
+    peak_fraction   arithmetic done a second over that of the machine's best matrix product in the same turns
     rss_mb          the most memory that the first steps took, beyond what the imported libraries held before them;
                     whole_rss_mb with those. Each in a process of its own, PyTorch's in the thriftier format
 """
@@ -63,12 +63,13 @@ def ratio(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[Sequence[fl
 
 
 def with_peak(rows: Iterable[Row]) -> list[Row]:
-    """The rows with their fraction of the best matrix product that is among them, if one is."""
+    """The rows; those without a peak in their turns get their fraction of the best that is in a row of its own."""
     rows = list(rows)
     best = max((r["gflops"] for r in rows if r["kind"] == "peak" and r["gflops"]), default=None)
     if best is None:
         return rows
-    return [r | {"peak_fraction": r["gflops"] / best} if r["gflops"] and r["kind"] != "peak" else r for r in rows]
+    bare = [r["gflops"] and r["kind"] != "peak" and r["peak_fraction"] is None for r in rows]
+    return [r | {"peak_fraction": r["gflops"] / best} if b else r for r, b in zip(rows, bare, strict=True)]
 
 
 def wrong(rows: Iterable[Row]) -> list[str]:

@@ -104,7 +104,7 @@ def _peaks(rows: Sequence[Row]) -> str:
     shown = sorted((r for r in rows if r["kind"] == "peak" and r["gflops"]), key=lambda r: -r["gflops"])
     if not shown:
         return ""
-    lines = ["matrix product of 1536×1536, GFLOP/s (the best is what `peak` below means)"]
+    lines = ["matrix product of 1536×1536, GFLOP/s (the best take turns with each case: `peak` below)"]
     return "\n".join([*lines, *(f"  {r['backend']:24} {r['gflops']:7.0f}" for r in shown)])
 
 

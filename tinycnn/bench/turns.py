@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from tinycnn.bench.cases import Case
 from tinycnn.bench.inputs import same
 from tinycnn.bench.machine import version_of
 from tinycnn.bench.networks import macs_of, network
+from tinycnn.bench.peaks import Peak
 from tinycnn.bench.rows import Row, median, ratio, row, spread
 from tinycnn.bench.talk import Child, ChildError
 
@@ -24,11 +26,12 @@ Turns = list[list[float]]
 
 def measure(
     cases: Sequence[Case], seconds: float, threads: int, machine: str, torch: bool | None = None, memory: bool = True,
-    now: Callable[[str], None] = lambda what: None,
+    now: Callable[[str], None] = lambda what: None, peak: Peak | None = None,
 ) -> list[Row]:  # fmt: skip
     """Rows of some cases from one pair of processes; a case that fails is a row that says so.
 
     PyTorch is measured where it is installed, unless `torch` is False; memory for networks, in further processes.
+    `peak` takes turns as well, and each case is held to the peak of its own turns.
     """
     rows: list[Row] = []
     with ExitStack() as stack:
@@ -37,7 +40,7 @@ def measure(
             now(case.name)
             try:
                 sides = sides or _begin(stack, threads, torch)
-                found = _one(case, sides, seconds)
+                found = _one(case, sides, seconds, peak)
                 rows += _with_memory(found, case, sides) if memory and case.what == "network" else found
             except ChildError as error:
                 rows.append(row(case.name, "numba", case.kinds[0], error=str(error)))
@@ -54,7 +57,7 @@ def _begin(stack: ExitStack, threads: int, torch: bool | None) -> list[Child]:
     return sides
 
 
-def _one(case: Case, sides: list[Child], seconds: float) -> list[Row]:
+def _one(case: Case, sides: list[Child], seconds: float, peak: Peak | None) -> list[Row]:
     spec = case.as_dict()
     runs = [(side, variant) for side in sides for variant in side.ask("variants", case=spec)]
     fast = [(side, v) for side, v in runs if v == "numba" or side.side == "theirs"]
@@ -62,11 +65,11 @@ def _one(case: Case, sides: list[Child], seconds: float) -> list[Row]:
     rows = []
     for kind in case.kinds:
         turn = seconds / len(case.kinds) / ROUNDS / len(fast)
-        turns = _take_turns(fast, kind, turn)
+        turns, peaks = _take_turns(fast, kind, turn, peak)
         for side, variant in runs:
             if (side, variant) not in fast:
                 turns[variant] = [side.ask("time", seconds * SLOW_SHARE, variant=variant, kind=kind)]
-        rows += _rows(case, kind, turns, ready)
+        rows += _rows(case, kind, turns, ready, peaks)
     for side in sides:
         side.ask("drop")
     return rows
@@ -87,17 +90,24 @@ def _with_memory(rows: list[Row], case: Case, sides: list[Child]) -> list[Row]:
     return [r | (known if r["backend"] == "numba" else {}) for r in rows]
 
 
-def _take_turns(fast: list[tuple[Child, str]], kind: str, seconds: float) -> dict[str, Turns]:
-    """The times of each variant, turn after turn."""
+def _take_turns(
+    fast: list[tuple[Child, str]], kind: str, seconds: float, peak: Peak | None
+) -> tuple[dict[str, Turns], list[float]]:
+    """The times of each variant, turn after turn, and the machine's peak in each of them, where it is measured."""
     turns: dict[str, Turns] = {variant: [] for _, variant in fast}
+    peaks = []
     for _ in range(ROUNDS):
+        if peak is not None and (speed := peak.turn()) is not None:
+            peaks.append(speed)
         for side, variant in fast:
             time.sleep(REST)
             turns[variant].append(side.ask("time", seconds, variant=variant, kind=kind))
-    return turns
+    return turns, peaks
 
 
-def _rows(case: Case, kind: str, turns: dict[str, Turns], ready: dict[str, Any]) -> list[Row]:
+def _rows(
+    case: Case, kind: str, turns: dict[str, Turns], ready: dict[str, Any], peaks: Sequence[float]
+) -> list[Row]:
     flat = {variant: [t for turn in given for t in turn] for variant, given in turns.items()}
     theirs = [v for v in ("nchw", "nhwc") if v in turns]
     fastest = min(theirs, key=lambda v: median(flat[v]), default=None)
@@ -107,6 +117,7 @@ def _rows(case: Case, kind: str, turns: dict[str, Turns], ready: dict[str, Any])
         known: dict[str, Any] = {
             "tinycnn_ms": ms, "spread": spread(flat[rung]), "steps": len(flat[rung]),
             "check": ready[rung]["check"], "gflops": flops and flops / ms / 1e6,
+            "peak_fraction": flops and _fraction(flops, turns[rung], peaks),
         }  # fmt: skip
         if fastest:
             known |= {f"torch_{v}_ms": median(flat[v]) for v in theirs}
@@ -119,6 +130,20 @@ def _rows(case: Case, kind: str, turns: dict[str, Turns], ready: dict[str, Any])
             known["ratio"], known["ratio_spread"] = found or (ms / median(flat[fastest]), None)
         rows.append(row(case.name, rung, kind, **known))
     return rows
+
+
+def _fraction(flops: float, turns: Turns, peaks: Sequence[float]) -> float | None:
+    """The median over the turns of the arithmetic done a second over the peak of that turn; None without a peak.
+
+    >>> round(_fraction(6e9, [[0.1], [0.2], [0.1]], [120.0, 60.0, 60.0]), 2)    # 60, 30 and 60 GFLOP/s
+    0.5
+    """
+    if not peaks:
+        return None
+    if len(turns) != len(peaks):  # measured apart
+        peaks = [statistics.median(peaks)] * len(turns)
+    found = [flops / statistics.median(turn) / 1e9 / best for turn, best in zip(turns, peaks, strict=True)]
+    return statistics.median(found)
 
 
 def _flops(case: Case, kind: str) -> float | None:
@@ -137,11 +162,11 @@ def groups(cases: Sequence[Case]) -> list[list[Case]]:
 
 def measure_all(
     cases: Sequence[Case], seconds: float, threads: int, machine: str, now: Callable[[str], None],
-    torch: bool | None = None,
+    torch: bool | None = None, peak: Peak | None = None, memory: bool = True,
 ) -> list[Row]:  # fmt: skip
     """Rows of all these cases; `now` is told which comes next. An op gets a fraction of a network's seconds."""
     rows: list[Row] = []
     for group in groups(cases):
         share = 1.0 if group[0].what == "network" else OP_SHARE
-        rows += measure(group, share * seconds, threads, machine, torch, now=now)
+        rows += measure(group, share * seconds, threads, machine, torch, memory, now, peak)
     return rows

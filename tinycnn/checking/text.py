@@ -11,8 +11,9 @@ import numpy as np
 from tinycnn.checking.features import where_wrong
 from tinycnn.checking.judge import Record, shape_text, wrong_cells
 from tinycnn.checking.subject import Question, formula_of
-from tinycnn.explanation.layout import equals, place, plain
+from tinycnn.explanation.layout import equals, place
 from tinycnn.formula import FormulaError
+from tinycnn.formula.numbers import formula_number
 
 if TYPE_CHECKING:
     from tinycnn.checking.report import Report, Result
@@ -93,7 +94,8 @@ def _second_hint(record: Record, columns: int) -> list[str]:
         lines += _array(name, value, columns)
     backward = any(r in question.subject.gradients or r == question.subject.backward_name for r in record.wrong)
     if backward and question.dy is not None:
-        lines += [f"    dy = {plain(question.dy)}"] if not np.ndim(question.dy) else _array("dy", question.dy, columns)
+        one = f"    dy = {formula_number(question.dy)}" if not np.ndim(question.dy) else ""
+        lines += [one] if one else _array("dy", question.dy, columns)
     for fault in record.faults:
         if fault.kind in ("value", "shape"):
             right, yours = question.expected[fault.result], record.answer.results[fault.result]
@@ -152,8 +154,8 @@ def _worked(record: Record, columns: int) -> Iterator[str]:
     yield f"  {place(fault.result, index)}"
     for numbers in (False, True):
         yield from ("  " + line for line in equals(cell, numbers, columns - 2))
-    yours = f"; yours is {plain(got[index])}" if same_shape else ""
-    yield f"    = {plain(expected[index])}{yours}"
+    yours = f"; yours is {formula_number(got[index])}" if same_shape else ""
+    yield f"    = {formula_number(expected[index])}{yours}"
 
 
 def _call(question: Question, columns: int) -> list[str]:

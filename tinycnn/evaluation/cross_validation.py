@@ -8,6 +8,7 @@ by) is measured on each fold's training part alone, or the test part would no lo
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -155,6 +156,8 @@ def _rounds(
         if np.shape(groups) != (len(y),):
             raise ShapeError(f"groups: expected one for each of the {len(y)} examples, got shape {np.shape(groups)}")
         return group_folds(groups, k, seed)
+    if not 2 <= k <= len(y):
+        raise ValueError(f"folds must be from 2 to the number of examples, {len(y)}; got {k}")
     if not stratified:
         return plain_folds(len(y), k, seed)
     labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 and (y.sum(axis=1) == 1).all() else y
@@ -171,6 +174,12 @@ def _new_model(make_model: Callable[[int], Sequential], seed: int, before: list[
     """A network that has seen nothing yet."""
     if not callable(make_model):
         raise TypeError(f"make_model must be a function of a seed that makes a compiled network, got {make_model!r}")
+    try:
+        inspect.signature(make_model).bind(seed)
+    except TypeError:
+        raise TypeError(
+            f"make_model must take one argument, the seed of the fold; got {inspect.signature(make_model)}"
+        ) from None
     model = make_model(seed)
     if not isinstance(model, Sequential):
         raise TypeError(f"make_model must return a tinycnn.Sequential, got {type(model).__name__}")

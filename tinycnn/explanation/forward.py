@@ -11,9 +11,10 @@ import numpy as np
 
 from tinycnn import backends, ops
 from tinycnn.errors import ShapeError
-from tinycnn.explanation.layout import equals, made_from, plain, width, wrap
+from tinycnn.explanation.layout import equals, made_from, width, wrap
 from tinycnn.formula import Formula
 from tinycnn.formula.cell import Cell
+from tinycnn.formula.numbers import formula_number
 from tinycnn.layers.base import Array, Layer
 from tinycnn.model import Residual, SkipConcat
 from tinycnn.model.sequential import Sequential
@@ -36,7 +37,7 @@ class Explanation:
 
     def __str__(self) -> str:
         columns = width()
-        own = f"  = {plain(self.cell.value)}    the layer's own value: {plain(self.value)}"
+        own = f"  = {formula_number(self.cell.value)}    the layer's own value: {formula_number(self.value)}"
         formula = [part for line in self.formula.splitlines() for part in wrap("  " + line, columns)]
         sums = [equals(self.cell, numbers, columns) for numbers in (False, True)]
         return "\n".join([self.title, *formula, *sums[0], *sums[1], own, *made_from(self.cell, columns)])

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinycnn.explanation.backward_run import BackwardRun
-from tinycnn.explanation.layout import chain, equals, made_from, place, plain, width, wrap, written
+from tinycnn.explanation.layout import chain, equals, made_from, place, width, wrap, written
 from tinycnn.explanation.paths import Branches, Gradient, HandedOn, Index, Link, Opened, Path, Paths, follow
-from tinycnn.formula.cell import Cell, show_number
+from tinycnn.formula.cell import Cell
+from tinycnn.formula.numbers import formula_number, in_brackets
 from tinycnn.formula.printing import text_statement
 from tinycnn.layers.base import Array, Layer
 from tinycnn.model.sequential import Sequential
@@ -61,7 +62,7 @@ class GradientExplanation:
         lines = [self.title, *(part for line in self.formula.splitlines() for part in wrap("  " + line, columns))]
         lines += self._sum(columns)
         summed = self.cell.value if self.cell is not None else sum(term.product for term in self.terms)
-        lines.append(f"  = {plain(summed)}    backward's own value: {plain(self.value)}")
+        lines.append(f"  = {formula_number(summed)}    backward's own value: {formula_number(self.value)}")
         lines += wrap("  " + self.note, columns) if self.note else []
         lines += _sources(self.links, self.depth, columns)
         return "\n".join(lines + self._paths(columns))
@@ -78,7 +79,7 @@ class GradientExplanation:
         rows = [[text for text, _ in itertools.groupby(written(term))] for term in shown]
         lines = [("  + " if k else "  = ") + line for k, line in enumerate(_columns(rows))]
         if rest:
-            lines.append(f"  + {len(rest)} more, smaller terms = {plain(sum(term.value for term in rest))}")
+            lines.append(f"  + {len(rest)} more, smaller terms = {formula_number(sum(term.value for term in rest))}")
         if nothing := len(self.cell.terms) - len(terms):
             lines.append(f"  {'+' if lines else '='} {nothing} term{'s' * (nothing > 1)} of 0")
         return lines
@@ -91,7 +92,7 @@ class GradientExplanation:
         lines = [f"  {which}, and the derivatives along them:"]
         for path in paths:
             lines += [*wrap("    " + self._route(path), columns, 6), *wrap("      " + _product(path), columns, 8)]
-        return lines if paths.complete else [*lines, f"    all the others together: {plain(paths.left_out)}"]
+        return lines if paths.complete else [*lines, f"    all the others together: {formula_number(paths.left_out)}"]
 
     def _route(self, path: Path) -> str:
         return " → ".join([self.start, *(place(step.layer, step.index) for step in path.steps), "loss"])
@@ -164,7 +165,7 @@ def _explain_grad(
         terms=tuple(GradientTerm(place, d, dy, d * dy) for place, d, dy in terms),
         start=place(what, at),
         links=links,
-        note=f"the regulariser adds {plain(pull)} to it before the step" if pull else "",
+        note=f"the regulariser adds {formula_number(pull)} to it before the step" if pull else "",
         depth=depth,
     )  # fmt: skip
 
@@ -204,9 +205,9 @@ def _formula(gradient: Gradient) -> str:
 def _two_ways(links: Sequence[Link]) -> str:
     """The sum where no formula's cell can be shown: one term a link."""
     shares = sorted(links, key=lambda link: -abs(link.carries))
-    texts = [f"{show_number(link.carries)} (from {place(link.via, link.index)})" for link in shares[:_SHOWN_TERMS]]
+    texts = [f"{_bracketed(link.carries)} (from {place(link.via, link.index)})" for link in shares[:_SHOWN_TERMS]]
     if rest := shares[_SHOWN_TERMS:]:
-        texts.append(f"{show_number(sum(link.carries for link in rest))} (from {len(rest)} more)")
+        texts.append(f"{_bracketed(sum(link.carries for link in rest))} (from {len(rest)} more)")
     return " + ".join(texts)
 
 
@@ -241,7 +242,7 @@ def _handed_back(links: list[Link], columns: int) -> list[str]:
         else:
             ways = [_two_ways(gradient.links(link.index))] if isinstance(gradient, Branches) else []
             ways += [place("dy", link.index)] if isinstance(gradient, HandedOn) else []
-            steps = [place("dx", link.index), *ways, plain(gradient.value[link.index])]
+            steps = [place("dx", link.index), *ways, formula_number(gradient.value[link.index])]
         shown += chain(steps, columns)
         if len(shown) > 3:
             break  # one long sum says how all are made; more would fill the screen
@@ -255,8 +256,8 @@ def _in_short(cell: Cell) -> list[str]:
     terms = sorted(cell.terms, key=lambda term: -abs(term.value))
     shown, rest = terms[:3], terms[3:]
     places = [*(term.text(numbers=False, level=1) for term in shown), f"{len(rest)} more"]
-    numbers = [*(term.text(level=1) for term in shown), show_number(sum(term.value for term in rest))]
-    return [" + ".join(places), " + ".join(numbers), plain(cell.value)]
+    numbers = [*(term.text(level=1) for term in shown), _bracketed(sum(term.value for term in rest))]
+    return [" + ".join(places), " + ".join(numbers), formula_number(cell.value)]
 
 
 def _columns(rows: list[list[str]]) -> list[str]:
@@ -267,5 +268,10 @@ def _columns(rows: list[list[str]]) -> list[str]:
 
 
 def _product(path: Path) -> str:
-    factors = [show_number(step.derivative) for step in path.steps] + [show_number(path.at_loss)]
-    return f"{' · '.join(factors)} = {plain(path.product)}"
+    factors = [_bracketed(value) for value in (*(step.derivative for step in path.steps), path.at_loss)]
+    return f"{' · '.join(factors)} = {formula_number(path.product)}"
+
+
+def _bracketed(value: Any) -> str:
+    """A number as it stands inside a sum or a product."""
+    return in_brackets(formula_number(value))

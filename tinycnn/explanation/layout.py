@@ -6,7 +6,8 @@ import itertools
 import re
 import shutil
 
-from tinycnn.formula.cell import Cell, show_number
+from tinycnn.formula.cell import Cell
+from tinycnn.formula.numbers import formula_number
 
 _MOST_LINES = 12  # of one sum
 _LEAST_WIDTH = 40
@@ -15,11 +16,6 @@ _LEAST_WIDTH = 40
 def width() -> int:
     """How many columns the terminal has (or COLUMNS says): 80 where nothing tells."""
     return max(_LEAST_WIDTH, shutil.get_terminal_size().columns)
-
-
-def plain(value: object) -> str:
-    """A number on its own, where a minus needs no brackets."""
-    return show_number(value).strip("()")
 
 
 def place(symbol: str, index: tuple[int, ...]) -> str:
@@ -35,7 +31,7 @@ def equals(cell: Cell, numbers: bool, columns: int) -> list[str]:
 
 def written(cell: Cell) -> list[str]:
     """A cell as its places, as its numbers and as its value."""
-    return [cell.text(numbers=False), cell.text(), plain(cell.value)]
+    return [cell.text(numbers=False), cell.text(), formula_number(cell.value)]
 
 
 def made_from(cell: Cell, columns: int, most: int = 6) -> list[str]:
@@ -131,7 +127,7 @@ def _table(head: list[Cell], rows: list[list[Cell]], numbers: bool, columns: int
         lines += _one_row(texts[id(row)], widest, fit, lead="    + " if lines else "  =   ")
     if left_out:
         terms = [term for row in left_out for term in row]
-        summed = f" (sum = {plain(sum(term.value for term in terms))})" if numbers else ""
+        summed = f" (sum = {formula_number(sum(term.value for term in terms))})" if numbers else ""
         lines.append(f"    + … {len(terms)} more in {len(left_out)} rows{summed}")
     for row in last:
         lines += _one_row(texts[id(row)], widest, fit, lead="    + ")

@@ -6,8 +6,10 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from tinycnn.formula.numbers import formula_number, in_brackets
+
 _LEVEL = {" + ": 1, " − ": 1, "·": 2, " / ": 2, "//": 2, " mod ": 2, "^": 3}
-_SHOWN_FIRST, _SHOWN_LAST = 6, 2  # of a long sum
+_MOST_SHOWN, _SHOWN_FIRST, _SHOWN_LAST = 27, 6, 2  # terms of a sum: of a longer one the first and the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class Cell:
     """A value, and the parts it was made from: a leaf reads one cell, anything else combines its parts.
 
     `kind` is "read", "number", "[]" (a comparison), a reduction ("sum", "max", …), a function's name, or an operator's
-    sign. What is read and was itself made by the formula (a mean, say) has its own parts in `made`.
+    sign. What is read and was itself made by the formula (a mean, say) has its own parts in `made`. `because` holds
+    what was looked at to find these parts: the test of an `if`, a place that is looked up, a window's argmax.
     """
 
     kind: str
@@ -24,6 +27,12 @@ class Cell:
     symbol: str = ""
     index: tuple[int, ...] = ()
     made: Cell | None = None
+    because: tuple[Cell, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where a cell that is read stands: `w[1,0]`, or the symbol alone."""
+        return f"{self.symbol}[{','.join(map(str, self.index))}]" if self.index else self.symbol
 
     @property
     def reads(self) -> tuple[tuple[str, tuple[int, ...], Any], ...]:
@@ -33,6 +42,22 @@ class Cell:
         return tuple(itertools.chain.from_iterable(part.reads for part in self.parts))
 
     @property
+    def sources(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Every given cell that this one depends on, once each: what was read, through all that was made of it."""
+        found: dict[tuple[str, tuple[int, ...]], None] = {}
+        done: set[int] = set()  # the mean of a channel has parts by the thousand, and every cell may read it
+        waiting = [self]
+        while waiting:
+            cell = waiting.pop()
+            if id(cell) in done:
+                continue
+            done.add(id(cell))
+            waiting += reversed((*cell.parts, *([cell.made] if cell.made else []), *cell.because))
+            if cell.kind == "read" and cell.made is None:
+                found[cell.symbol, cell.index] = None
+        return tuple(found)
+
+    @property
     def terms(self) -> tuple[Cell, ...]:
         """The summands: a sum's and a plus sign's parts, laid side by side."""
         if self.kind in ("sum", " + "):
@@ -40,48 +65,51 @@ class Cell:
         return (self,)
 
     def text(self, numbers: bool = True, level: int = 0) -> str:
-        """The cell written out: with the numbers in, or (`numbers=False`) with the places they were read from."""
+        """The cell written out: with the numbers in, or (`numbers=False`) with the places they were read from.
+
+        `level` says how tightly what stands around it binds: brackets go where that is tighter than the cell itself.
+        """
         if self.kind == "read":
-            place = f"{self.symbol}[{','.join(map(str, self.index))}]" if self.index else self.symbol
-            return show_number(self.value) if numbers else place
+            return _number(self.value, level) if numbers else self.place
         if self.kind == "number":
-            return show_number(self.value)
+            return _number(self.value, level)
         if self.kind == "[]":
             signs = ["", *(self.symbol[i : i + 3] for i in range(0, len(self.symbol), 3))]  # each is " < " or alike
             return f"[{''.join(sign + part.text(numbers, 1) for sign, part in zip(signs, self.parts, strict=True))}]"
         if self.kind == "sum":
-            joined = " + ".join(_shorten(self.parts, numbers, 1)) or "0"
-            return f"({joined})" if level > 1 else joined
+            return _bracketed(" + ".join(_shortened(self.parts, numbers, 1)) or "0", level > 1)
+        if self.kind == "−":
+            return _bracketed("−" + self.parts[0].text(numbers, 2), level > 0)
         if self.kind in _LEVEL:
             own = _LEVEL[self.kind]
             left, right = self.parts
             before = left.text(numbers, own + (self.kind == "^"))
-            joined = before + self.kind + right.text(numbers, own + (own > 1 or self.kind == " − "))
-            return f"({joined})" if own < level else joined
-        return f"{self.kind}({', '.join(_shorten(self.parts, numbers, 0))})"
+            after = right.text(numbers, own + (own > 1 or self.kind == " − "))
+            return _bracketed(before + self.kind + after, own < level)
+        return f"{self.kind}({', '.join(_shortened(self.parts, numbers, 0))})"
 
 
-def show_number(value: Any) -> str:
-    """Four significant digits, a real minus in brackets, and exact zero as 0.
-
-    >>> show_number(-0.12345), show_number(0.0), show_number(2)
-    ('(−0.1235)', '0', '2')
-    """
-    if isinstance(value, complex):
-        return f"({value:.4g})"
-    if value == 0:
-        return "0"
-    text = f"{abs(value):.4g}".replace("e-", "e−")
-    return f"(−{text})" if value < 0 else text
+def added(cells: tuple[Cell, ...]) -> Any:
+    """What cells add up to, in their order."""
+    return sum((cell.value for cell in cells[1:]), cells[0].value) if cells else 0.0
 
 
-def _shorten(parts: tuple[Cell, ...], numbers: bool, level: int) -> list[str]:
+def _number(value: Any, level: int) -> str:
+    text = formula_number(value)
+    return in_brackets(text) if level > 0 else text
+
+
+def _bracketed(text: str, need: bool) -> str:
+    return f"({text})" if need else text
+
+
+def _shortened(parts: tuple[Cell, ...], numbers: bool, level: int) -> list[str]:
     """Every part in words; of more than 27, the first six and the last two, and what lies between summed up."""
-    if len(parts) <= 27:
+    if len(parts) <= _MOST_SHOWN:
         return [part.text(numbers, level) for part in parts]
     shown = [part.text(numbers, level) for part in (*parts[:_SHOWN_FIRST], *parts[-_SHOWN_LAST:])]
     left_out = parts[_SHOWN_FIRST:-_SHOWN_LAST]
     more = f"… {len(left_out)} more"
     if numbers and level:
-        more += f" (sum = {show_number(sum(p.value for p in left_out)).strip('()')})"
+        more += f" (sum = {formula_number(added(left_out))})"
     return [*shown[:_SHOWN_FIRST], more, *shown[_SHOWN_FIRST:]]

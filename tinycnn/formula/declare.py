@@ -45,6 +45,7 @@ class Formula:
     ):  # fmt: skip
         self.name, self.lines, self.parent, self.about = name, lines, parent, about
         self.parameters: tuple[str, ...] = ()  # of the function that the formula stands above
+        self.module = ""  # where that stands
         self.source: str = source or (parent.source if parent else "")
         self.given: Given | None = given or (parent.given if parent else None)
         self.defaults: dict[str, Any] = dict(parent.defaults if parent else {}) | dict(defaults or {})
@@ -355,6 +356,7 @@ def formula(*lines: str, where: str = "", shapes: str = "", source: str = "", gi
         parameters = tuple(inspect.signature(fn).parameters.values()) if parent is None else ()
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         entry = formulas.add(Formula(own_name, lines, where, shapes, source, given, defaults, parent))
+        entry.module = fn.__module__
         if parameters and parameters[0].name != "cache":
             entry.parameters = tuple(p.name for p in parameters)
         fn.formula = entry  # type: ignore[attr-defined]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import itertools
 import math
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from tinycnn.formula.cell import Cell
 from tinycnn.formula.loops import VOCABULARY, LoopNest, larger
 from tinycnn.formula.notation import REST
 from tinycnn.formula.parse import FormulaError, binder, is_rest, reduction, subscripts
-from tinycnn.formula.places import APPLY, COMPARE, landings
+from tinycnn.formula.places import APPLY, COMPARE, landings, rivals
 
 if TYPE_CHECKING:
     from tinycnn.formula.declare import Formula
@@ -76,22 +78,40 @@ class Cells:
 
     def _make(self, symbol: str, index: tuple[int, ...], before: int) -> Cell:
         added: list[Cell] = []
+        because: list[Cell] = []
         for k in (k for k in reversed(range(before)) if self.nests[k].target == symbol):
             nest = self.nests[k]
             if self._sought[k]:
                 first = Cell("read", self._walked(k)[index], symbol=symbol, index=index)
                 return first if not added else _sum((first, *added))
             turns = landings(index, nest, self.names, self.sizes[k], self.formula._rest_of(nest, self.names))
+            because += self._deciding(index, k, turns if nest.scatter else turns[-1:])
             if nest.scatter:
                 added = [*(self._expand(nest.expr, turn, k) for turn in turns), *added]
             elif turns:
                 first = self._expand(nest.expr, turns[-1], k)
-                return first if not added else _sum((first, *added))
+                return _found(first if not added else _sum((first, *added)), because)
         start = self.names[symbol][index]
         if start or not any(nest.target == symbol and nest.scatter for nest in self.nests[:before]):
             added = [Cell("read", start, symbol=symbol, index=index), *added]
-            return added[0] if len(added) == 1 else _sum(tuple(added))
-        return _sum(tuple(added))
+            return _found(added[0] if len(added) == 1 else _sum(tuple(added)), because)
+        return _found(_sum(tuple(added)), because)
+
+    def _deciding(self, index: tuple[int, ...], k: int, turns: list[dict[str, int]]) -> list[Cell]:
+        """What was looked at to find where statement k writes: tables of places, and what an argmax was taken of."""
+        nest = self.nests[k]
+        looked_up = [one for turn in turns for place in nest.places for one in self._looked_up(place, turn, k)]
+        for words, expr in nest.macros.tuples:
+            if nest._uses(words):
+                _, indices, body = reduction(expr)  # type: ignore[misc]
+                inner = list(itertools.product(*(range(self.sizes[k][i]) for i in indices)))
+                for turn in rivals(index, nest, self.names, self.sizes[k]):
+                    looked_up += [self._expand(body, turn | dict(zip(indices, at, strict=True)), k) for at in inner]
+        return looked_up
+
+    def _looked_up(self, place: ast.expr, at: dict[str, int], k: int) -> list[Cell]:
+        """The numbers of an array that stand inside an index expression."""
+        return [self._expand(node, at, k) for node in _tables(place)]
 
     def _walked(self, k: int) -> Any:
         """A whole array, made by its loops: for what is found otherwise than by adding terms up."""
@@ -116,7 +136,8 @@ class Cells:
         """Evaluate an expression of statement k at one place (`at` gives each index its value), keeping every step."""
         expand = lambda node, more=None: self._expand(node, at | (more or {}), k)  # noqa: E731
         if isinstance(expr, ast.Subscript):
-            return self._read(expr.value.id, self._index(expr, at, k), k)  # type: ignore[attr-defined]
+            found = self._read(expr.value.id, self._index(expr, at, k), k)  # type: ignore[attr-defined]
+            return _found(found, [one for axis in subscripts(expr) for one in self._looked_up(axis, at, k)])
         if isinstance(expr, ast.BinOp):
             left, right = self._expand(expr.left, at, k), self._expand(expr.right, at, k)
             return Cell(_SIGN[type(expr.op)], APPLY[type(expr.op)](left.value, right.value), (left, right))
@@ -135,7 +156,8 @@ class Cells:
             part = expand(expr.operand)
             return Cell("−", -part.value, (part,))
         if isinstance(expr, ast.IfExp):
-            return expand(expr.body if expand(expr.test).value else expr.orelse)
+            test = expand(expr.test)
+            return _found(expand(expr.body if test.value else expr.orelse), [test])
         if isinstance(expr, ast.Compare):
             parts = tuple(map(expand, (expr.left, *expr.comparators)))
             sides = [p.value.real for p in parts]
@@ -166,6 +188,17 @@ class Cells:
         if isinstance(node, ast.BinOp):
             return APPLY[type(node.op)](self._number(node.left, at, k), self._number(node.right, at, k))
         return self._expand(node, at, k).value
+
+
+def _found(cell: Cell, because: list[Cell]) -> Cell:
+    """The cell, with what was looked at to find it."""
+    return replace(cell, because=(*cell.because, *because)) if because else cell
+
+
+@lru_cache(maxsize=4096)
+def _tables(place: ast.expr) -> tuple[ast.Subscript, ...]:
+    """The arrays that an index expression reads."""
+    return tuple(node for node in ast.walk(place) if isinstance(node, ast.Subscript))
 
 
 def _sum(parts: tuple[Cell, ...]) -> Cell:

@@ -23,6 +23,8 @@ PARTS = {
     "image it sees. The size of its output is [output_size](#output_size).",
 }
 
+PACKAGES = ("ops", "layers", "optim", "train", "data", "evaluation")  # in this order
+
 
 def page(formulas: Formulas) -> str:
     """Every formula as mathematics, with the meaning of its symbols, its shapes and its source, as Markdown."""
@@ -43,7 +45,14 @@ def page(formulas: Formulas) -> str:
     )
     apart = {f.name for part in FOUNDATIONS.values() for f in part}
     forwards = [f for name, f in formulas.items() if not name.endswith("_backward") and name not in apart]
+    forwards.sort(key=_place)  # whatever was imported first
     return "\n".join([head, *(_section(f, formulas) for f in forwards), _foundations(formulas)])
+
+
+def _place(entry: Formula) -> tuple[int, str]:
+    """A package's formulas stand together, and in it those of a file, as they are declared."""
+    part = entry.module.split(".")[1]
+    return PACKAGES.index(part) if part in PACKAGES else len(PACKAGES), entry.module
 
 
 def _foundations(formulas: Formulas) -> str:

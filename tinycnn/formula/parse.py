@@ -21,11 +21,11 @@ REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax")
 BINDERS = {"lim": 1, "integral": 3}  # what runs over a variable, not over indices; how many stand in its brackets
 FUNCTIONS = ("exp", "log", "sqrt", "floor", "max", "min", "tanh", "sin", "cos")
 FUNCTION = ("function",)  # where a symbol's shape would stand: the caller gives a Python function
-_ALLOWED = (
+_ALLOWED = {
     ast.BinOp, ast.UnaryOp, ast.USub, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow,
     ast.Name, ast.Load, ast.Store, ast.Constant, ast.Subscript, ast.Tuple, ast.Call, ast.IfExp,
     ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
-)  # fmt: skip
+}  # fmt: skip
 
 
 Names = frozenset[str]
@@ -65,7 +65,7 @@ def parse_expression(text: str, elementwise: Names = frozenset(), functions: Nam
     except SyntaxError as error:
         raise FormulaError(f"cannot read the formula {text!r}: {error.msg} at column {error.offset}") from None
     for node in ast.walk(tree):
-        if not isinstance(node, _ALLOWED):
+        if type(node) not in _ALLOWED:
             raise FormulaError(f"{type(node).__name__} is not part of the language of formulas, in {text!r}")
         if isinstance(node, ast.Call):
             _check_call(node, text, functions)
@@ -73,7 +73,7 @@ def parse_expression(text: str, elementwise: Names = frozenset(), functions: Nam
             raise FormulaError(f"only a symbol has indices, not {ast.unparse(node.value)!r}, in {text!r}")
         if isinstance(node, ast.Constant) and type(node.value) not in (int, float, type(...)):
             raise FormulaError(f"{node.value!r} is not a number, in {text!r}")
-    return _Elementwise(elementwise).visit(tree)
+    return _Elementwise(elementwise).visit(tree) if elementwise else tree
 
 
 def parse_statement(text: str, elementwise: Names = frozenset(), functions: Names = frozenset()) -> Statement:

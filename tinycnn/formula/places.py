@@ -8,6 +8,7 @@ own place there, so it never holds all loops together.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,22 +54,57 @@ def landings(
         at = dict(zip(map(index_name, places), index, strict=True))
         fits = all(0 <= i < sizes[name] for name, i in at.items())
         return [at | {name: int(column[0]) for name, column in table.items()}] if fits else []
-    waiting = list(zip(places, index, strict=True))
-    while waiting:
-        new = [[name for name in nest.macros.free(place) if name not in table] for place, _ in waiting]
-        nearest = min(range(len(new)), key=lambda k: len(new[k]))  # the place with the fewest open indices
-        place, wanted = waiting.pop(nearest)
-        table = _cross(table, new[nearest], sizes)
-        keep = np.broadcast_to(_column(place, nest, names, sizes, table) == wanted, _rows(table))
-        if not keep.any():
-            return []
-        table = {name: column[keep] for name, column in table.items()}
+    if not (solved := _solved(places, index, nest.macros.free, nest, names, sizes, table)):
+        return []
+    table = solved[0]
     outer = [name for name in nest.indices if name in nest.outer]
     table = _cross(table, [name for name in outer if name not in table], sizes)
     for names_of, expr in words:
         table |= _argmax(names_of, expr, nest, names, sizes, table)
     order = np.lexsort([table[name] for name in reversed(outer)]) if outer else range(_rows(table))
     return [{name: int(column[row]) for name, column in table.items()} for row in order]
+
+
+def rivals(
+    index: tuple[int, ...], nest: LoopNest, names: dict[str, Any], sizes: dict[str, int]
+) -> list[dict[str, int]]:
+    """Every turn that would write to this cell if an argmax (`a, b`) came out for it: the windows that hold a pixel.
+
+    Each as the value of every index that tells them apart.
+    """
+    tuples = nest.macros.tuples
+    words = {word: i for group, expr in tuples for word, i in zip(group, _sought(expr), strict=True)}
+    ranges = sizes | {word: sizes[i] for word, i in words.items()}
+
+    def loose(place: ast.expr) -> list[str]:
+        found = [node.id for node in ast.walk(place) if isinstance(node, ast.Name)]
+        return [name for name in dict.fromkeys(found) if name in words or name in nest.indices]
+
+    solved = _solved(nest.places, index, loose, nest, names, ranges, {})
+    if not solved:
+        return []
+    (table,) = solved
+    return [
+        {name: int(column[row]) for name, column in table.items() if name not in words} for row in range(_rows(table))
+    ]
+
+
+def _solved(
+    places: tuple[ast.expr, ...], index: tuple[int, ...], loose: Callable[[ast.expr], list[str]], nest: LoopNest,
+    names: dict[str, Any], sizes: dict[str, int], table: Table,
+) -> tuple[Table, ...]:  # fmt: skip
+    """The table of all indices with which the places are this index; none if there are none. `loose` are a place's."""
+    waiting = list(zip(places, index, strict=True))
+    while waiting:
+        new = [[name for name in loose(place) if name not in table] for place, _ in waiting]
+        nearest = min(range(len(new)), key=lambda k: len(new[k]))  # the place with the fewest open indices
+        place, wanted = waiting.pop(nearest)
+        table = _cross(table, new[nearest], sizes)
+        keep = np.broadcast_to(_column(place, nest, names, sizes, table) == wanted, _rows(table))
+        if not keep.any():
+            return ()
+        table = {name: column[keep] for name, column in table.items()}
+    return (table,)
 
 
 def _rows(table: Table) -> int:
@@ -115,12 +151,17 @@ def _argmax(
     words: tuple[str, ...], expr: ast.expr, nest: LoopNest, names: dict[str, Any], sizes: dict[str, int], table: Table
 ) -> Table:
     """The columns of `a, b = argmax[i,j](…)`: where in each row the largest is, the first of equals and of NaN."""
-    reduced = reduction(expr)
-    if reduced is None or reduced[0] != "argmax":
-        raise FormulaError(f"{', '.join(words)} = {ast.unparse(expr)} is no argmax")
-    _, indices, body = reduced
+    indices, body = _sought(expr), reduction(expr)[2]  # type: ignore[index]
     inner = _cross(table, list(indices), sizes)
     values = np.broadcast_to(np.real(_column(body, nest, names, sizes, inner)), _rows(inner))
     shape = tuple(sizes[i] for i in indices)
     winner = values.reshape(_rows(table), -1).argmax(axis=1)
     return dict(zip(words, np.unravel_index(winner, shape), strict=True))
+
+
+def _sought(expr: ast.expr) -> tuple[str, ...]:
+    """The indices over which an argmax is taken."""
+    reduced = reduction(expr)
+    if reduced is None or reduced[0] != "argmax":
+        raise FormulaError(f"{ast.unparse(expr)} is no argmax, and gives no place")
+    return tuple(reduced[1])

@@ -15,11 +15,16 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+from numba import njit
+
 try:
     from numba.core.caching import FunctionCache
     from numba.core.ccallback import CFunc
 except ImportError:  # another Numba
     FunctionCache, CFunc = object, None  # type: ignore[assignment, misc]
+
+
+OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
 
 
 class KeptCode(FunctionCache):
@@ -48,6 +53,15 @@ class KeptCode(FunctionCache):
             except (EOFError, ValueError, UnpicklingError):
                 self._cache_file.flush()
                 super().save_overload(*about)
+
+
+def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a function when it is first called, from Python (without Python's lock, the GIL) or another kernel."""
+    if function is None:
+        return lambda function: kernel(function, **options)
+    compiled = njit(**({"nogil": True} | OPTIONS | options))(function)
+    keep_code(compiled, function)
+    return compiled
 
 
 def keep_code(compiled: Any, function: Callable[..., Any]) -> None:

@@ -3,40 +3,36 @@
 Nothing is compiled at import. The only freedom with rounding is to fuse a product and a sum; everything else that
 "fast" mathematics would allow stays off: with it, isnan(nan) is False.
 
-A *worker* is a kernel that several cores run at once, each on its part: `worker(t, workers, given)` is part t of
-`workers`, and takes what it was given apart with `unpack`. All workers look the same from outside, so that one small
-function, `_run`, serves to share any of them out, and each is compiled a single time; written as a parallel loop of
-Numba's, it would be compiled three times over.
+A *worker* is a kernel that several cores run at once: `worker(t, workers, given)` is one of so many calls, and takes
+what it was given apart with `unpack`. All workers look the same from outside, so that a `team` can share any of them
+out, and each is compiled a single time; written as a parallel loop of Numba's, it would be compiled three times over.
+
+Which parts of the work a call does is either settled beforehand, a `workers`-th of them, or comes as it comes:
+`next_part(given)` is the number of the next part that no other call has taken. So where another program slows one core
+down, the other does more. It is for parts whose results do not depend on who does them; working space goes by t.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from functools import cache
+from ctypes import addressof, c_char
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, njit, prange, types
+from numba import cfunc, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
-from tinycnn.kernels.code_kept import CFunc, keep_code
+from tinycnn.kernels import team
+from tinycnn.kernels.code_kept import OPTIONS, CFunc, keep_code
+from tinycnn.kernels.code_kept import kernel as kernel
+from tinycnn.kernels.team import WHOLE
 
-OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy"}
-WHOLE = ir.IntType(64)
 _records: dict[str, Any] = {}
-
-
-def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Compile a function when it is first called, from Python (without Python's lock, the GIL) or another kernel."""
-    if function is None:
-        return lambda function: kernel(function, **options)
-    compiled = njit(**({"nogil": True} | OPTIONS | options))(function)
-    keep_code(compiled, function)
-    return compiled
 
 
 def native(function: Callable[..., Any], signature: Any) -> Any:
@@ -56,28 +52,40 @@ class Worker:
 
     def __init__(self, function: Callable[..., Any]):
         self.function = function
-        self._native = cache(self._compiled)  # what it returns must live as long as it may be called
-
-    def _compiled(self, dtype: Any) -> Any:
-        number = types.CPointer(from_dtype(dtype))
-        return native(self.function, types.void(types.int64, types.int64, number))
+        self._compiled: dict[Any, Any] = {}  # by type of number: the code, which must live as long as it may be called
 
     def __call__(self, threads: int, dtype: Any, *given: Any) -> None:
-        """Share the work out and wait until it is done."""
-        packed = np.array([part for one in given for part in _parts(one)], np.int64)
-        run = _run_alone if threads == 1 else _run
-        run(self._native(dtype).address, _address(packed), threads)
+        """Share the work out and wait until it is done. Small kernels are called by the thousand: no step to spare."""
+        found = self._compiled.get(dtype) or self._compile(dtype)
+        numbers = [0]  # how many parts are taken
+        for one in given:
+            if isinstance(one, np.ndarray):
+                numbers.append(_address(one))
+            elif isinstance(one, tuple):
+                numbers += one
+            else:
+                numbers.append(one)
+        packed = bytearray(8 * len(numbers))
+        struct.pack_into(f"{len(numbers)}q", packed, 0, *numbers)
+        team.run(threads, found[0], addressof(_bytes_of(packed)) + 8)
+
+    def _compile(self, dtype: Any) -> tuple[int, Any]:
+        number = types.CPointer(from_dtype(dtype))
+        code = native(self.function, types.void(types.int64, types.int64, number))
+        self._compiled[dtype] = code.address, code
+        return self._compiled[dtype]
 
 
-def _parts(one: Any) -> Any:
-    if isinstance(one, np.ndarray):
-        assert one.flags.c_contiguous, "a worker would not see how this array lies in memory"
-        return (_address(one),)
-    return one if isinstance(one, tuple) else (one,)
+_bytes_of: Any = c_char.from_buffer
 
 
 def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
+    """Where an array begins."""
+    try:
+        return addressof(_bytes_of(array))
+    except (TypeError, ValueError):  # nothing in it, or not to be written to
+        assert array.flags.c_contiguous, "a worker would not see how this array lies in memory"
+        return array.__array_interface__["data"][0]
 
 
 def record(letter: str, kind: Any) -> Any:
@@ -132,6 +140,18 @@ def behind(typingctx, given, places):
     return given(given, types.int64), write
 
 
+@intrinsic
+def next_part(typingctx, given):
+    """The number of the next part that nobody has taken yet: 0, 1, 2, … over all cores together."""
+
+    def write(context, builder, signature, arguments):
+        numbers = builder.bitcast(arguments[0], WHOLE.as_pointer())
+        taken = builder.gep(numbers, [ir.Constant(WHOLE, -1)])
+        return builder.atomic_rmw("add", taken, ir.Constant(WHOLE, 1), "monotonic")
+
+    return types.int64(given), write
+
+
 def _array_at(context: Any, builder: Any, kind: Any, address: Any) -> Any:
     array = context.make_array(kind)(context, builder)
     number = context.get_data_type(kind.dtype)
@@ -141,28 +161,3 @@ def _array_at(context: Any, builder: Any, kind: Any, address: Any) -> Any:
         cgutils.pack_array(builder, [size]), size, None,
     )  # fmt: skip
     return array._getvalue()
-
-
-@intrinsic
-def _call(typingctx, address, t, workers, given):
-    """Call the worker at an address."""
-
-    def write(context, builder, signature, arguments):
-        address, *rest = arguments
-        function = ir.FunctionType(ir.VoidType(), [WHOLE] * 3)
-        builder.call(builder.inttoptr(address, function.as_pointer()), rest)
-        return context.get_dummy_value()
-
-    i = types.intp
-    return types.void(i, i, i, i), write
-
-
-@kernel
-def _run_alone(address, given, workers):
-    _call(address, 0, workers, given)
-
-
-@kernel(parallel=True)
-def _run(address, given, workers):
-    for t in prange(workers):
-        _call(address, t, workers, given)

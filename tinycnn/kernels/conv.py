@@ -12,7 +12,7 @@ import numpy as np
 
 from tinycnn import ops
 from tinycnn.kept import empty, empty_like
-from tinycnn.kernels.compiling import Worker, unpack
+from tinycnn.kernels.compiling import Worker, next_part, unpack
 from tinycnn.kernels.conv_blocks import (
     DW,
     DX,
@@ -163,7 +163,8 @@ def _by_ops(dy: Array, given: tuple) -> tuple[Array, Array, Array | None]:
 def _forward(t, workers, given):
     tiles, y, kept, x, packed, bias, offsets, o, own, size, s, N, after = unpack(given, "TxuxxxiOxnSnn")
     mine, items = own[t * size :], N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
-    for item in range(t * items // workers, (t + 1) * items // workers):
+    item = next_part(given)
+    while item < items:
         n, images, u, rows = piece(item, N, s)
         source, x0 = images_of_piece(x, mine, s, n, images, u)
         for g in range(s.groups):
@@ -179,6 +180,7 @@ def _forward(t, workers, given):
                     else:
                         cut_out(y, kept, n, images, mine, s, after, g, f, width, u + r, some)
                 f += width
+        item = next_part(given)
 
 
 @Worker
@@ -188,7 +190,8 @@ def _backward(t, workers, given):
     )
     mine, weights = own[t * size :], s.groups * s.FP * (s.C // s.groups) * s.KK
     items = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
-    for part in range(t * parts // workers, (t + 1) * parts // workers):
+    part = next_part(given)
+    while part < parts:
         if wanted & DW:
             clear_row(dw, part * weights, weights)
             clear_row(db, part * s.F, s.F)
@@ -201,3 +204,4 @@ def _backward(t, workers, given):
                 uncut_dy(mine, dy, kept, s, after, n, images, u, above)
             backward_piece(tiles, wanted, dx, dw, part * weights, db, part * s.F, x, packed, bias, offsets, o, mine,
                            s, n, images, u, rows)  # fmt: skip
+        part = next_part(given)

@@ -10,13 +10,13 @@ with the filters turned around.
 from __future__ import annotations
 
 from tinycnn.kernels.compiling import kernel
-from tinycnn.kernels.conv_plan import columns_of_phase, room_of_images
+from tinycnn.kernels.conv_plan import columns_of_phase, room_of_dy, room_of_images
 from tinycnn.kernels.rows import copy_every, copy_row, lay_row, row_sum, zero_row
 from tinycnn.kernels.shuffled_rows import alternate_row, turn_rows
 from tinycnn.kernels.tile import call_product, strip_width
 
 DX, DW = 1, 2  # which gradients are wanted
-columns_of_phase, room_of_images = kernel(columns_of_phase), kernel(room_of_images)
+columns_of_phase, room_of_images, room_of_dy = kernel(columns_of_phase), kernel(room_of_images), kernel(room_of_dy)
 
 
 @kernel(inline="always")
@@ -133,7 +133,7 @@ def backward_piece(tiles, wanted, dx, dw, dw0, db, db0, x, packed, bias, offsets
     what dx begins with, one number a channel.
     """
     first = room_of_images(s) + s.right + s.down * s.dpitch  # dy of the piece's first window
-    free = room_of_images(s) + s.G * s.F * s.dplane + 2 * s.lanes
+    free = room_of_images(s) + room_of_dy(s)
     if wanted & DW:
         _dw_of_piece(tiles, dw, dw0, x, bias, offsets, o, own, first, free, s, n, images, u, rows)
         for m in range(images):
@@ -184,7 +184,7 @@ def _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first, free, s, n, 
     """dx of some images at rows a, a + sv, … of the image with its border: of these the rows `row` … `end`."""
     CG, FG, KF = s.C // s.groups, s.F // s.groups, s.F // s.groups * s.KK
     lines, phases, starts = free + s.tile, offsets[o.phases :], offsets[o.starts :]
-    whole = s.sv == 1 and s.sh == 1 and min(s.left + s.W, s.dpitch) - s.left == s.W and (end - row) * s.W >= s.lanes
+    whole = s.sv * s.sh == 1 and (end - row) * s.W >= s.lanes  # every column is in a window, and in the one phase
     for g in range(s.groups):
         c = 0
         while c < s.CP:
@@ -220,7 +220,7 @@ def _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first, free, s, n, 
 @kernel
 def _write_dx(dx, place, own, begin, r, apart, bias, phases, a, s):
     """One row of dx from row r of each of its phases; where no window looks, only the bias."""
-    halves = s.sh == 2 and s.left == 0 and s.W % 2 == 0 and s.dpitch >= s.W // 2
+    halves = s.sh == 2 and s.left == 0 and s.W % 2 == 0  # then each phase has a window up to its last column
     if halves and phases[2 * a + 1] > phases[2 * a] and phases[2 * a + 2] > phases[2 * a + 1]:
         source = begin + r * (s.W // 2)
         alternate_row(dx, place, own, source, source + apart, s.W // 2)

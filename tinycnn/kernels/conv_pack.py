@@ -11,7 +11,7 @@ import numpy as np
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, kernel, unpack
 from tinycnn.kernels.conv_plan import Plan
-from tinycnn.kernels.rows import copy_row
+from tinycnn.kernels.rows import add_row, copy_row
 from tinycnn.kernels.shuffled_rows import turn_rows
 from tinycnn.kernels.tile import strip_width
 
@@ -91,21 +91,24 @@ def unpacked(threads: int, found: Array, dw: Array, plan: Plan) -> None:
 @Worker
 def _unpack_sums(t, workers, given):
     dw, found, parts, size, K, s = unpack(given, "xxnnnS")
-    FG, vectors = s.F // s.groups, s.FP // s.lanes
-    for unit in range(t * s.groups * vectors // workers, (t + 1) * s.groups * vectors // workers):
-        g, f = unit // vectors, unit % vectors * s.lanes
-        at, width = _place(g * s.FP, f, s.FP, K, s)
-        for k in range(K):
-            row = at + k * width
-            for part in range(1, parts):
-                for j in range(s.lanes):
-                    found[row + j] += found[part * size + row + j]
-        there = min(s.lanes, FG - f)
-        if min(there, K) < s.lanes:
-            for j in range(there):
-                for k in range(K):
-                    dw[(g * FG + f + j) * K + k] = found[at + k * width + j]
-            continue
-        for k in range(0, K, s.lanes):
-            k = min(k, K - s.lanes)
-            turn_rows(dw, (g * FG + f) * K + k, K, found, at + k * width, width, s.lanes, s.lanes)
+    FG, strips = s.F // s.groups, (s.FP + 2 * s.lanes - 1) // (2 * s.lanes)
+    for unit in range(t * s.groups * strips // workers, (t + 1) * s.groups * strips // workers):
+        g, f = unit // strips, unit % strips * 2 * s.lanes
+        at, width = (g * s.FP + f) * K, strip_width(s.FP - f, s.lanes)
+        for part in range(1, parts):
+            add_row(found, at, found, part * size + at, K * width)
+        for v in range(f, f + width, s.lanes):
+            _turn_back(dw, (g * FG + v) * K, found, at + v - f, width, min(s.lanes, FG - v), K, s.lanes)
+
+
+@kernel
+def _turn_back(dw, to, found, at, width, there, K, lanes):
+    """dw[to + f·K + k] = found[at + k·width + f] for f < there, no more than lanes, and k < K."""
+    if min(there, K) < lanes:
+        for f in range(there):
+            for k in range(K):
+                dw[to + f * K + k] = found[at + k * width + f]
+        return
+    for k in range(0, K, lanes):
+        k = min(k, K - lanes)
+        turn_rows(dw, to + k, K, found, at + k * width, width, lanes, lanes)

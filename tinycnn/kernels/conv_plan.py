@@ -56,6 +56,7 @@ class Sizes(NamedTuple):
     down: int  # how many windows above its own a pixel of dx reaches, and to the left
     right: int
     rows: int  # rows of dx in all, in each phase
+    last: int  # rows that the last block has of them, or of windows
     dpitch: int  # from one row to the next in the laid-out dy; and from one filter to the next
     dplane: int
     line: int  # from one filter or channel to the next where results are turned into rows
@@ -69,8 +70,8 @@ class Offsets(NamedTuple):
     pixels: int  # (image, u, v): the corner of each window
     taps_dx: int  # (f, i, j), sorted by phase: from a pixel to the dy of a window that looks at it
     pixels_dx: int  # for each phase (image, row, column): the pixels
-    phases: int  # where each phase begins among the sorted taps
-    starts: int  # and among the pixels
+    starts: int  # where each phase begins among the pixels
+    phases: int  # and among the sorted taps
 
 
 record("S", Sizes)
@@ -97,45 +98,66 @@ def plan_conv(
 
     Raises ShapeError if the kernel is larger than the padded image.
     """
-    C, H, W = image
-    F, CG, KH, KW = w_shape
-    g = place_window(H, W, (KH, KW), stride, padding, dilation)
-    copied = int(any((g.top, g.bottom, g.left, g.right)) or _collide(H * W * bytes_each, C))
-    pitch = (g.OW - 1) * g.sh + (KW - 1) * g.dh + 1 if copied else W
-    down, right = (KH - 1) * g.dv // g.sv, (KW - 1) * g.dh // g.sh
-    dpitch, above = g.OW + right, (KH - 1) * g.dv + 1
-    row, halo = C * g.sv * pitch + F * dpitch, C * above * pitch + F * down * dpitch
-    R, blocks = _rows_of_a_block(g, row, halo, down, N, bytes_each, pool or 1)
-    R = min(R, g.OH) if blocks == 1 else R  # several images follow each other without a gap
-    G = _images_together(g, row * R + halo, N, bytes_each) if blocks == 1 else 1
-    seen = (R - 1) * g.sv + above
-    plane = _apart(seen * pitch, bytes_each) if copied else H * W
-    rows = -(-(g.top + H) // g.sv)
-    last = max(R, rows - (blocks - 1) * R)  # the last block of dx has the rows below the last window as well
-    dplane = _apart((last + down) * dpitch + right, bytes_each)
-    lanes = REGISTERS.width // bytes_each
-    pixels_dx, starts_dx = _pixels_dx(g, G, blocks, last, F * dplane, dpitch)
-    near = min(-(-max(NEAR // g.OW, 1) // (pool or 1)) * (pool or 1), R) if G == 1 else R
-    most = max(G * near * max(g.OW, dpitch), *(np.diff(starts_dx) if G > 1 else (0,)))
-    line, tile = _apart(most + lanes, bytes_each), (most + lanes) * 2 * lanes
-    sizes = Sizes(C, H, W, F, g.OH, g.OW, KH * KW, g.sv, g.sh, g.top, g.left, groups, lanes,
-                  _filled(F // groups, lanes), _filled(CG, lanes), copied, pitch, plane, seen, G, R, blocks, near,
-                  down, right, rows, dpitch, dplane, line, tile)  # fmt: skip
-    order, taps_dx, phases = _taps_dx(g, F // groups, dplane, dpitch, flip)
-    tables = (
-        _taps(g, CG, plane, pitch, flip), _pixels(g, G, R, C * plane, pitch), taps_dx, pixels_dx, phases, starts_dx,
-    )  # fmt: skip
+    (C, H, W), (F, _, *kernel_size) = image, w_shape
+    g = place_window(H, W, tuple(kernel_size), stride, padding, dilation)
+    s = _sizes(g, C, F, groups, N, bytes_each, pool or 1)
+    order, taps_dx, phases = _taps_dx(g, s, flip)
+    tables = _taps(g, s, flip), _pixels(s), taps_dx, *_pixels_dx(s), phases
     starts = Offsets(*np.cumsum([0, *(len(t) for t in tables[:-1])]).tolist())
-    images = room_of_images(sizes)
+    images, dy, turned = room_of_images(s), room_of_dy(s), 2 * s.lanes * s.line
     return Plan(
-        sizes, np.concatenate(tables).astype(np.int64), starts, order,
-        images + tile + 2 * lanes * line, images + G * F * dplane + 2 * lanes + tile + g.sh * 2 * lanes * line,
+        s, np.concatenate(tables).astype(np.int64), starts, order,
+        images + s.tile + turned, images + dy + s.tile + s.sh * turned,
     )  # fmt: skip
 
 
 def room_of_images(s: Sizes) -> int:
     """How much working space the laid-out images take, at its beginning; a row may end in a vector of zeros."""
     return s.copied * (s.G * s.C * s.plane + 2 * s.lanes)
+
+
+def room_of_dy(s: Sizes) -> int:
+    """How much the laid-out dy takes, behind the images; results follow, and then the same turned into rows."""
+    return s.G * s.F * s.dplane + 2 * s.lanes
+
+
+def _sizes(g: Window, C: int, F: int, groups: int, N: int, bytes_each: int, pool: int) -> Sizes:
+    """Where rows lie, then how many of them make a piece, then how much room a piece takes."""
+    lanes = REGISTERS.width // bytes_each
+    copied = int(any((g.top, g.bottom, g.left, g.right)) or _collide(g.H * g.W * bytes_each, C))
+    pitch = (g.OW - 1) * g.sh + (g.KW - 1) * g.dh + 1 if copied else g.W
+    down, right = (g.KH - 1) * g.dv // g.sv, (g.KW - 1) * g.dh // g.sh
+    dpitch, above = g.OW + right, (g.KH - 1) * g.dv + 1
+    row, halo = C * g.sv * pitch + F * dpitch, C * above * pitch + F * down * dpitch
+    R, blocks = _rows_of_a_block(g, row, halo, down, N, bytes_each, pool)
+    G = _images_together(g, row * R + halo, N, bytes_each) if blocks == 1 else 1
+    near = min(-(-max(NEAR // g.OW, 1) // pool) * pool, R) if G == 1 else R
+    seen, rows = (R - 1) * g.sv + above, -(-(g.top + g.H) // g.sv)
+    last = max(R, rows - (blocks - 1) * R)
+    most = G * (near if G == 1 else last) * dpitch + lanes
+    return Sizes(
+        C, g.H, g.W, F, g.OH, g.OW, g.KH * g.KW, g.sv, g.sh, g.top, g.left, groups, lanes,
+        _filled(F // groups, lanes), _filled(C // groups, lanes), copied, pitch,
+        _apart(seen * pitch, bytes_each) if copied else g.H * g.W, seen, G, R, blocks, near, down, right, rows, last,
+        dpitch, _apart((last + down) * dpitch + right, bytes_each), _apart(most, bytes_each), most * 2 * lanes,
+    )  # fmt: skip
+
+
+def _rows_of_a_block(
+    g: Window, row: int, halo: int, down: int, N: int, bytes_each: int, pool: int
+) -> tuple[int, int]:  # fmt: skip
+    """How many rows of windows make a block, and how many blocks an image has: as many rows as the cache holds."""
+    most = max((CACHE // bytes_each - halo) // row, ENOUGH // g.OW, down, 1)
+    if N * -(-g.OH // most) < 4:  # few images: more blocks, so that there is work for all threads
+        most = max(min(most, -(-g.OH // 4)), 1)
+    blocks = -(-g.OH // most)
+    R = -(-g.OH // (blocks * pool)) * pool
+    return min(R, g.OH), -(-g.OH // R)  # not beyond a single block: images worked on together follow without a gap
+
+
+def _images_together(g: Window, numbers: int, N: int, bytes_each: int) -> int:
+    """How many small images make one piece of work: enough windows, all in the cache, and four pieces at the least."""
+    return max(min(-(-ENOUGH // (g.OH * g.OW)), CACHE // (numbers * bytes_each), N // 4), 1)
 
 
 def _filled(numbers: int, lanes: int) -> int:
@@ -159,35 +181,36 @@ def _kernel_places(g: Window, channels: int, flip: bool) -> tuple[Array, Array, 
     return c, (g.KH - 1 - i if flip else i) * g.dv, (g.KW - 1 - j if flip else j) * g.dh
 
 
-def _taps(g: Window, CG: int, plane: int, pitch: int, flip: bool) -> Array:
-    c, i, j = _kernel_places(g, CG, flip)
-    return c * plane + i * pitch + j
+def _taps(g: Window, s: Sizes, flip: bool) -> Array:
+    c, i, j = _kernel_places(g, s.C // s.groups, flip)
+    return c * s.plane + i * s.pitch + j
 
 
-def _pixels(g: Window, G: int, R: int, image: int, pitch: int) -> Array:
-    n, u, v = (axis.ravel() for axis in np.indices((G, R, g.OW)))
-    return n * image + u * g.sv * pitch + v * g.sh
+def _pixels(s: Sizes) -> Array:
+    n, u, v = (axis.ravel() for axis in np.indices((s.G, s.R, s.OW)))
+    return n * s.C * s.plane + u * s.sv * s.pitch + v * s.sh
 
 
-def _taps_dx(g: Window, FG: int, dplane: int, dpitch: int, flip: bool) -> tuple[Array, Array, Array]:
-    f, i, j = _kernel_places(g, FG, flip)
-    taps = f * dplane - i // g.sv * dpitch - j // g.sh
-    if g.sv * g.sh == 1:
+def _taps_dx(g: Window, s: Sizes, flip: bool) -> tuple[Array, Array, Array]:
+    f, i, j = _kernel_places(g, s.F // s.groups, flip)
+    taps = f * s.dplane - i // s.sv * s.dpitch - j // s.sh
+    if s.sv * s.sh == 1:
         return np.empty(0, np.int64), taps, np.array([0, len(taps)])
-    phase = i % g.sv * g.sh + j % g.sh
+    phase = i % s.sv * s.sh + j % s.sh
     order = np.argsort(phase, kind="stable")
-    return order, taps[order], np.searchsorted(phase[order], np.arange(g.sv * g.sh + 1))
+    return order, taps[order], np.searchsorted(phase[order], np.arange(s.sv * s.sh + 1))
 
 
-def _pixels_dx(g: Window, G: int, blocks: int, last: int, image: int, dpitch: int) -> tuple[Array, Array]:
+def _pixels_dx(s: Sizes) -> tuple[Array, Array]:
     """The pixels of each phase, from the first row that a block has of it; with several images, just their rows."""
     tables = []
-    for a in range(g.sv):
-        below = min(last, -(-(g.top + g.H - a) // g.sv)) - max(-(-(g.top - a) // g.sv), 0) if blocks == 1 else last
-        for b in range(g.sh):
-            left, right, _ = columns_of_phase(b, g.sh, g.left, g.W, dpitch)
-            n, u, v = (axis.ravel() for axis in np.indices((G, max(below, 0), max(right - left, 0))))
-            tables.append(n * image + u * dpitch + left + v)
+    for a in range(s.sv):
+        first, end = max(-(-(s.top - a) // s.sv), 0), -(-(s.top + s.H - a) // s.sv)
+        below = min(s.last, end) - first if s.blocks == 1 else s.last
+        for b in range(s.sh):
+            left, right, _ = columns_of_phase(b, s.sh, s.left, s.W, s.dpitch)
+            n, u, v = (axis.ravel() for axis in np.indices((s.G, max(below, 0), max(right - left, 0))))
+            tables.append(n * s.F * s.dplane + u * s.dpitch + left + v)
     return np.concatenate(tables), np.cumsum([0, *(len(t) for t in tables)])
 
 
@@ -198,20 +221,3 @@ def columns_of_phase(b: int, sh: int, left: int, W: int, dpitch: int) -> tuple[i
     """
     stop = (left + W - b + sh - 1) // sh
     return max((left - b + sh - 1) // sh, 0), min(stop, dpitch), stop
-
-
-def _rows_of_a_block(
-    g: Window, row: int, halo: int, down: int, N: int, bytes_each: int, pool: int
-) -> tuple[int, int]:  # fmt: skip
-    """How many rows of windows make a block, and how many blocks an image has: as many rows as the cache holds."""
-    most = max((CACHE // bytes_each - halo) // row, ENOUGH // g.OW, down, 1)
-    if N * -(-g.OH // most) < 4:  # few images: more blocks, so that there is work for all threads
-        most = max(min(most, -(-g.OH // 4)), 1)
-    blocks = -(-g.OH // most)
-    R = -(-g.OH // (blocks * pool)) * pool
-    return R, -(-g.OH // R)
-
-
-def _images_together(g: Window, numbers: int, N: int, bytes_each: int) -> int:
-    """How many small images make one piece of work: enough windows, all in the cache, and four pieces at the least."""
-    return max(min(-(-ENOUGH // (g.OH * g.OW)), CACHE // (numbers * bytes_each), N // 4), 1)

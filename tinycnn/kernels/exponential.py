@@ -86,6 +86,27 @@ def log(typingctx, x):
     return x(x), write
 
 
+@intrinsic
+def log_near_1(typingctx, x):
+    """The logarithm of a normal x > 0, to the last digits also where it is nearly 0: next to 1."""
+
+    def write(context, builder, signature, arguments):
+        (x,) = arguments
+        w = _Scalar(builder, x)
+        k, fraction = w.taken_apart()  # 2ᵏ·(1 + f) = 2ᵏ⁺¹·(1 + (f − 1)/2): the one whose logarithm is the smaller
+        large = builder.fcmp_ordered(">", fraction, w.constant(math.sqrt(2) - 1))
+        half = builder.fmul(builder.fsub(fraction, w.constant(1.0)), w.constant(0.5))
+        fraction = builder.select(large, half, fraction)
+        k = builder.select(large, builder.fadd(k, w.constant(1.0)), k)
+        s = builder.fdiv(fraction, builder.fadd(fraction, w.constant(2.0)))
+        odd = [2 / (2 * n + 1) for n in range(w.format.odd_terms)]
+        rest = builder.fmul(s, w.polynomial(odd, builder.fmul(s, s)))
+        value = w.multiply_add(k, w.constant(math.log(2)), rest)
+        return builder.select(builder.fcmp_ordered("<", x, w.constant(math.inf)), value, x)  # a NaN stays one
+
+    return x(x), write
+
+
 class _Scalar:
     """Writes LLVM instructions on single numbers; the compiler makes vectors of them."""
 

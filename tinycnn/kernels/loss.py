@@ -43,7 +43,7 @@ def cross_entropy_forward(
     np.float64(0.287682)
     """
     z = floating(z, "z")
-    labels, weights = _labels(z, t, ignore_index), _weights(z, class_weights)
+    labels, weights = labels_of(z, t, ignore_index), class_weights_of(z, class_weights)
     if labels is None or weights is None or not 0.0 <= label_smoothing < 1.0:
         return ops.cross_entropy_forward(z, t, class_weights, label_smoothing, ignore_index)
     z, (N, K, P) = plain(z), sizes(z)
@@ -77,7 +77,7 @@ def cross_entropy_backward(dy: Any, cache: tuple) -> Array:
     return dz if weak else dy * dz
 
 
-def _labels(z: Array, t: Any, ignore_index: int | None) -> Array | None:
+def labels_of(z: Array, t: Any, ignore_index: int | None) -> Array | None:
     """The labels as the kernels take them, a copy, or None if these are no labels of rows of z."""
     t = np.asarray(t)
     if z.ndim < 2 or not covered(z) or t.dtype.kind not in "iu" or t.shape == z.shape:
@@ -95,7 +95,7 @@ def _labels(z: Array, t: Any, ignore_index: int | None) -> Array | None:
     return labels
 
 
-def _weights(z: Array, class_weights: Any) -> Array | None:
+def class_weights_of(z: Array, class_weights: Any) -> Array | None:
     """A weight for each class, or None if they are not that."""
     if z.ndim < 2:
         return None

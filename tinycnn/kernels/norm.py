@@ -58,7 +58,7 @@ def batch_norm_forward(
     y, centre, scales, variances = empty_like(x), *(np.zeros((C, k), x.dtype) for k in (2, 2, 1))
     scales[:, 1] = gamma
     if not train:
-        centre[:, 0], variances[:, 0] = mean, var
+        centre[:, 0], scales[:, 0] = mean, 1 / np.sqrt(var + x.dtype.type(eps))
     with threads_for(8 * x.size) as threads:
         _normalise(threads, x.dtype, y, centre, scales, variances, x, plain(beta), np.full(1, eps, x.dtype),
                    N, C, P, int(train))  # fmt: skip
@@ -133,24 +133,27 @@ def moments(x, start, n, step, rows):
 
 
 @kernel
-def _scale(y, x, mean, left, rstd, gamma, beta):
+def _scale(y, x, mean, left, scale, beta):
     for k in range(len(x)):
-        y[k] = gamma * (((x[k] - mean) - left) * rstd) + beta
+        y[k] = scale * ((x[k] - mean) - left) + beta
 
 
 @Worker
 def _normalise(t, workers, given):
     y, centre, scales, variances, x, beta, eps, N, C, P, train = unpack(given, "xxxxxxxnnnn")
+    if not train:  # nothing of a channel is needed twice: read everything in the order in which it lies
+        for k in range(t * N * C // workers, (t + 1) * N * C // workers):
+            row, c = slice(k * P, (k + 1) * P), k % C
+            _scale(y[row], x[row], centre[2 * c], centre[2 * c + 1], scales[2 * c] * scales[2 * c + 1], beta[c])
+        return
     for c in range(t * C // workers, (t + 1) * C // workers):
-        if train:
-            centre[2 * c], centre[2 * c + 1], squares = moments(x, c * P, P, C * P, N)
-            variances[c] = squares / x.dtype.type(N * P)
-        mean, left, gamma = centre[2 * c], centre[2 * c + 1], scales[2 * c + 1]
+        mean, left, squares = moments(x, c * P, P, C * P, N)
+        variances[c] = squares / x.dtype.type(N * P)
         rstd = 1 / np.sqrt(variances[c] + eps[0])
-        scales[2 * c] = rstd
+        centre[2 * c], centre[2 * c + 1], scales[2 * c] = mean, left, rstd
         for n in range(N):
             row = slice((n * C + c) * P, (n * C + c + 1) * P)
-            _scale(y[row], x[row], mean, left, rstd, gamma, beta[c])
+            _scale(y[row], x[row], mean, left, scales[2 * c + 1] * rstd, beta[c])
 
 
 @kernel

@@ -5,15 +5,36 @@ Backward, a channel of dx is written by one worker, so overlapping windows add i
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from tinycnn import ops
 from tinycnn.kept import empty
-from tinycnn.kernels.compiling import Worker, kernel, record, unpack
-from tinycnn.kernels.pool_rows import choose_of_four, route_of_four
-from tinycnn.kernels.threads import covered, plain, threads_for
+from tinycnn.kernels.compiling import Worker, unpack
+from tinycnn.kernels.pool_mean import means, means_of_four, shares, shares_of, shares_of_four, sums_of
+from tinycnn.kernels.pool_rows import (
+    choose_largest_of_four,
+    choose_largest_of_taps,
+    choose_smallest_of_four,
+    choose_smallest_of_taps,
+    route_of_four,
+)
+from tinycnn.kernels.pool_windows import (
+    clear_beside,
+    first_tap,
+    last_tap,
+    lay_out,
+    phase_length,
+    places,
+    side_by_side,
+    tap_offsets,
+    work_space,
+)
+from tinycnn.kernels.row_taps import add_at_taps
+from tinycnn.kernels.rows import clear_row
+from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, upstream
 from tinycnn.ops.pool import cells_counted
 from tinycnn.ops.window import Window, place_pool
@@ -28,7 +49,7 @@ def max_pool2d_forward(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    return _choose(x, kernel_size, stride, padding, dilation, ceil_mode, 1, ops.max_pool2d_forward)
+    return _forward(x, kernel_size, stride, padding, dilation, ceil_mode, 1, ops.max_pool2d_forward)
 
 
 def min_pool2d_forward(
@@ -40,10 +61,10 @@ def min_pool2d_forward(
     array([[ 0.,  2.],
            [ 8., 10.]])
     """
-    return _choose(x, kernel_size, stride, padding, dilation, ceil_mode, -1, ops.min_pool2d_forward)
+    return _forward(x, kernel_size, stride, padding, dilation, ceil_mode, -1, ops.min_pool2d_forward)
 
 
-def _choose(
+def _forward(
     x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, sign: int, by_ops: Any
 ) -> tuple[Array, tuple]:
     """The largest of sign·x in each window, and which tap it was."""
@@ -54,22 +75,46 @@ def _choose(
     x = plain(x)
     N, C, _, _ = x.shape
     y = empty((N, C, window.OH, window.OW), x.dtype)
-    winner = empty(y.shape, np.int32)
+    of_four = side_by_side(window)
+    winner = empty(y.shape, np.uint8 if of_four else np.int32)
     with threads_for(8 * x.size) as threads:
-        _choose_all(threads, x.dtype, y, winner, x, np.full(1, sign, x.dtype), N * C, _places(window))
+        if of_four:
+            _choose_of_four(threads, x.dtype, y, winner, x, sign, N * C, places(window))
+        else:
+            size = work_space(window)
+            _choose(threads, x.dtype, y, winner, x, sign, *_taps(window), space(x.dtype, threads * size), size,
+                    phase_length(window), N * C, places(window))  # fmt: skip
     return y, (winner, window, x.shape)
+
+
+@lru_cache(64)
+def _taps(window: Window) -> tuple[Array, Array]:
+    """Where each tap lies in a channel laid out, and for each window the first tap that is in the image's columns."""
+    begins = np.arange(window.OW) * window.sh - window.left
+    first = np.maximum(-(begins // window.dh), 0)
+    return np.array(tap_offsets(window)), first.astype(np.int32)
 
 
 def max_pool2d_backward(dy: Array, cache: tuple) -> Array:
     """Route each gradient to the cell that was the maximum: `ops.max_pool2d_backward`, compiled."""
     winner, window, x_shape = cache
     dy = upstream(dy, winner.shape)
-    if not covered(dy) or winner.dtype != np.int32:
+    if not covered(dy) or winner.dtype not in (np.uint8, np.int32):
         return ops.max_pool2d_backward(dy, cache)
-    dy, dx = plain(dy), empty(x_shape, dy.dtype)
+    dy, dx, channels = plain(dy), empty(x_shape, dy.dtype), len(dy) * dy.shape[1]
     with threads_for(8 * dx.size) as threads:
-        _route(threads, dy.dtype, dx, dy, winner, len(dy) * dy.shape[1], _places(window))
+        if winner.dtype == np.uint8:
+            _route_to_four(threads, dy.dtype, dx, dy, winner, channels, places(window))
+        else:
+            _route(threads, dy.dtype, dx, dy, winner, _cells(window), channels, places(window))
     return dx
+
+
+@lru_cache(64)
+def _cells(window: Window) -> Array:
+    """Where each tap lies in the image, counted from the first."""
+    rows, columns = np.arange(window.KH) * window.dv, np.arange(window.KW) * window.dh
+    return (rows[:, None] * window.W + columns).ravel()
 
 
 def min_pool2d_backward(dy: Array, cache: tuple) -> Array:
@@ -93,10 +138,15 @@ def avg_pool2d_forward(
         return ops.avg_pool2d_forward(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
     x = plain(x)
     N, C, _, _ = x.shape
-    divisor = cells_counted(window, count_include_pad).astype(x.dtype)
+    divisor = _divisor(window, bool(count_include_pad), x.dtype)
     y = empty((N, C, window.OH, window.OW), x.dtype)
     with threads_for(8 * x.size) as threads:
-        _mean_all(threads, x.dtype, y, x, divisor, N * C, _places(window))
+        if side_by_side(window):
+            means_of_four(threads, x.dtype, y, x, N * C, places(window))
+        else:
+            down, along, size = sums_of(window)
+            means(threads, x.dtype, y, x, divisor, down, along, space(x.dtype, threads * size), size,
+                  phase_length(window), N * C, places(window))  # fmt: skip
     return y, (divisor, window, x.shape)
 
 
@@ -106,150 +156,67 @@ def avg_pool2d_backward(dy: Array, cache: tuple) -> Array:
     dy = upstream(dy, (*x_shape[:2], window.OH, window.OW))
     if not covered(dy, divisor):
         return ops.avg_pool2d_backward(dy, cache)
-    dx = np.zeros(x_shape, dy.dtype)
-    dy = plain(dy)
+    dy, dx, channels = plain(dy), empty(x_shape, dy.dtype), len(dy) * dy.shape[1]
     with threads_for(8 * dx.size) as threads:
-        _share(threads, dy.dtype, dx, dy, divisor, len(dy) * dy.shape[1], _places(window))
+        if side_by_side(window):
+            shares_of_four(threads, dy.dtype, dx, dy, channels, places(window))
+        else:
+            back, size, taps = shares_of(window)
+            own = space(dy.dtype, threads * size)
+            shares(threads, dy.dtype, dx, dy, divisor, back, own, size, taps, channels, places(window))
     return dx
 
 
-class Places(NamedTuple):
-    """Where the windows of a pool lie."""
-
-    H: int
-    W: int
-    OH: int
-    OW: int
-    KH: int
-    KW: int
-    sv: int
-    sh: int
-    dv: int
-    dh: int
-    top: int
-    left: int
-
-
-record("P", Places)
-
-
-def _places(w: Window) -> Places:
-    return Places(*(getattr(w, name) for name in Places._fields))
-
-
-@kernel
-def _first(begin, d):
-    """The first tap that is not before the image."""
-    return 0 if begin >= 0 else (-begin + d - 1) // d
-
-
-@kernel
-def _last(begin, d, k, size):
-    """One more than the last tap that is not beyond the image."""
-    return min(k, (size - begin + d - 1) // d)
-
-
-@kernel
-def _side_by_side(p):
-    """Whether this is the pool that nearly all networks use: 2×2, side by side, all of it in the image."""
-    small = p.KH == 2 and p.KW == 2 and p.sv == 2 and p.sh == 2 and p.dv == 1 and p.dh == 1
-    return small and p.top == 0 and p.left == 0 and 2 * p.OH <= p.H and 2 * p.OW <= p.W
-
-
-@kernel
-def _better(value, best):
-    """Larger, or the first NaN."""
-    return (value > best) | ((value != value) & (best == best))
+@lru_cache(64)
+def _divisor(window: Window, count_include_pad: bool, dtype: Any) -> Array:
+    """How many cells count in each window."""
+    return cells_counted(window, count_include_pad).astype(dtype)
 
 
 @Worker
-def _choose_all(t, workers, given):
-    y, winner, x, signs, channels, p = unpack(given, "xjxxnP")
-    sign, simple = signs[0], _side_by_side(p)
+def _choose_of_four(t, workers, given):
+    y, winner, x, sign, channels, p = unpack(given, "xuxnnP")
+    for row in range(t * channels * p.OH // workers, (t + 1) * channels * p.OH // workers):
+        upper = (row // p.OH * p.H + row % p.OH * 2) * p.W
+        if sign > 0:
+            choose_largest_of_four(y, winner, row * p.OW, x, upper, upper + p.W, p.OW)
+        else:
+            choose_smallest_of_four(y, winner, row * p.OW, x, upper, upper + p.W, p.OW)
+
+
+@Worker
+def _choose(t, workers, given):
+    y, winner, x, sign, offsets, first, own, size, length, channels, p = unpack(given, "xjxnijxnnnP")
+    lines, line = own[t * size : (t + 1) * size], p.sh * length
+    nothing = x.dtype.type(-np.inf) if sign > 0 else x.dtype.type(np.inf)
     for c in range(t * channels // workers, (t + 1) * channels // workers):
+        lay_out(lines, x, c * p.H * p.W, p, length, nothing)
         for u in range(p.OH):
-            at = (c * p.OH + u) * p.OW
-            line = slice(at, at + p.OW)
-            if simple:
-                upper = (c * p.H + 2 * u) * p.W
-                choose_of_four(y, winner, at, x, upper, upper + p.W, sign, p.OW)
+            row, at = u * p.sv - p.top, (c * p.OH + u) * p.OW
+            i0, i1 = first_tap(row, p.dv), last_tap(row, p.dv, p.KH, p.H)
+            start, taps = (row + i0 * p.dv) * line, (i1 - i0) * p.KW
+            if sign > 0:
+                choose_largest_of_taps(y, winner, at, first, i0 * p.KW, lines, start, offsets, taps, p.OW)
             else:
-                _choose_row(y[line], winner[line], x[c * p.H * p.W : (c + 1) * p.H * p.W], sign, u, p)
+                choose_smallest_of_taps(y, winner, at, first, i0 * p.KW, lines, start, offsets, taps, p.OW)
 
 
-@kernel
-def _choose_row(y, winner, x, sign, u, p):
-    """One row of windows of any kind, each as far as it lies in the image."""
-    row = u * p.sv - p.top
-    i0, i1 = _first(row, p.dv), _last(row, p.dv, p.KH, p.H)
-    for v in range(len(y)):
-        col = v * p.sh - p.left
-        j0, j1 = _first(col, p.dh), _last(col, p.dh, p.KW, p.W)
-        tap = i0 * p.KW + j0
-        best = sign * x[(row + i0 * p.dv) * p.W + col + j0 * p.dh]
-        for i in range(i0, i1):
-            for j in range(j0, j1):
-                value = sign * x[(row + i * p.dv) * p.W + col + j * p.dh]
-                if _better(value, best):
-                    best, tap = value, i * p.KW + j
-        y[v], winner[v] = sign * best, tap
+@Worker
+def _route_to_four(t, workers, given):
+    dx, dy, winner, channels, p = unpack(given, "xxunP")
+    for c in range(t * channels // workers, (t + 1) * channels // workers):
+        if 2 * p.OH < p.H or 2 * p.OW < p.W:
+            clear_beside(dx[c * p.H * p.W : (c + 1) * p.H * p.W], p)
+        for u in range(p.OH):
+            upper = (c * p.H + 2 * u) * p.W
+            route_of_four(dx, upper, upper + p.W, dy, winner, (c * p.OH + u) * p.OW, p.OW)
 
 
 @Worker
 def _route(t, workers, given):
-    dx, dy, winner, channels, p = unpack(given, "xxjnP")
-    simple = _side_by_side(p)
+    dx, dy, winner, cells, channels, p = unpack(given, "xxjinP")
     for c in range(t * channels // workers, (t + 1) * channels // workers):
-        channel = dx[c * p.H * p.W : (c + 1) * p.H * p.W]
-        if not simple or 2 * p.OH < p.H or 2 * p.OW < p.W:
-            channel[:] = 0
+        clear_row(dx, c * p.H * p.W, p.H * p.W)
         for u in range(p.OH):
-            at = (c * p.OH + u) * p.OW
-            line = slice(at, at + p.OW)
-            if simple:
-                upper = (c * p.H + 2 * u) * p.W
-                route_of_four(dx, upper, upper + p.W, dy, winner, at, p.OW)
-            else:
-                _route_row(channel, dy[line], winner[line], u, p)
-
-
-@kernel
-def _route_row(channel, dy, winner, u, p):
-    for v in range(len(dy)):
-        i, j = winner[v] // p.KW, winner[v] % p.KW
-        channel[(u * p.sv + i * p.dv - p.top) * p.W + v * p.sh + j * p.dh - p.left] += dy[v]
-
-
-@Worker
-def _mean_all(t, workers, given):
-    y, x, divisor, channels, p = unpack(given, "xxxnP")
-    H, W, OH, OW, KH, KW, sv, sh, dv, dh, top, left = p
-    for c in range(t * channels // workers, (t + 1) * channels // workers):
-        for u in range(OH):
-            row = u * sv - top
-            i0, i1 = _first(row, dv), _last(row, dv, KH, H)
-            for v in range(OW):
-                col = v * sh - left
-                j0, j1 = _first(col, dh), _last(col, dh, KW, W)
-                total = x.dtype.type(0)
-                for i in range(i0, i1):
-                    for j in range(j0, j1):
-                        total += x[(c * H + row + i * dv) * W + col + j * dh]
-                y[(c * OH + u) * OW + v] = total / divisor[u * OW + v]
-
-
-@Worker
-def _share(t, workers, given):
-    dx, dy, divisor, channels, p = unpack(given, "xxxnP")
-    H, W, OH, OW, KH, KW, sv, sh, dv, dh, top, left = p
-    for c in range(t * channels // workers, (t + 1) * channels // workers):
-        for u in range(OH):
-            row = u * sv - top
-            i0, i1 = _first(row, dv), _last(row, dv, KH, H)
-            for v in range(OW):
-                col = v * sh - left
-                j0, j1 = _first(col, dh), _last(col, dh, KW, W)
-                share = dy[(c * OH + u) * OW + v] / divisor[u * OW + v]
-                for i in range(i0, i1):
-                    for j in range(j0, j1):
-                        dx[(c * H + row + i * dv) * W + col + j * dh] += share
+            begin = (c * p.H + u * p.sv - p.top) * p.W - p.left
+            add_at_taps(dx, begin, p.sh, cells, winner, dy, (c * p.OH + u) * p.OW, p.OW)

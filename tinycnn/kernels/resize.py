@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinycnn import ops
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, unpack
+from tinycnn.kernels.resize_rows import add_twice, repeat_twice
+from tinycnn.kernels.row_taps import sum_of_taps
 from tinycnn.kernels.rows import copy_row
-from tinycnn.kernels.threads import covered, plain, threads_for
+from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, pair, upstream
 
 
 def upsample_nearest2d_forward(x: Array, scale: Any) -> tuple[Array, tuple]:
     """Repeat each pixel `scale` times: `ops.upsample_nearest2d_forward`, compiled.
 
-    >>> import numpy as np
     >>> upsample_nearest2d_forward(np.array([[[[1.0, 2.0]]]]), scale=2)[0][0, 0]
     array([[1., 1., 2., 2.],
            [1., 1., 2., 2.]])
@@ -39,7 +42,8 @@ def upsample_nearest2d_backward(dy: Array, cache: tuple) -> Array:
         return ops.upsample_nearest2d_backward(dy, cache)
     dy, dx = plain(dy), empty((N, C, H, W), dy.dtype)
     with threads_for(dy.size) as threads:
-        _gather(threads, dy.dtype, dx, dy, N * C * H, W, sv, sh)
+        own = space(dy.dtype, threads * W * sh)
+        _gather(threads, dy.dtype, dx, dy, np.arange(sv) * (W * sh), own, N * C * H, W, sv, sh)
     return dx
 
 
@@ -49,21 +53,27 @@ def _repeat(t, workers, given):
     wide = W * sh
     for r in range(t * rows // workers, (t + 1) * rows // workers):
         begin = r * sv * wide
-        for q in range(W):
-            for j in range(sh):
-                y[begin + q * sh + j] = x[r * W + q]
-        for i in range(1, sv):
-            copy_row(y, begin + i * wide, y, begin, wide)
+        if sh == 2:
+            repeat_twice(y, begin, wide, sv, x, r * W, W)
+        else:
+            for q in range(W):
+                for j in range(sh):
+                    y[begin + q * sh + j] = x[r * W + q]
+            for i in range(1, sv):
+                copy_row(y, begin + i * wide, y, begin, wide)
 
 
 @Worker
 def _gather(t, workers, given):
-    dx, dy, rows, W, sv, sh = unpack(given, "xxnnnn")
+    dx, dy, of_rows, own, rows, W, sv, sh = unpack(given, "xxixnnnn")
     wide = W * sh
     for r in range(t * rows // workers, (t + 1) * rows // workers):
-        for q in range(W):
-            total = dy.dtype.type(0)
-            for i in range(sv):
-                for j in range(sh):
-                    total += dy[(r * sv + i) * wide + q * sh + j]
-            dx[r * W + q] = total
+        if sh == 2:
+            add_twice(dx, r * W, dy, r * sv * wide, wide, sv, W)
+        else:
+            sum_of_taps(own, t * wide, dy, r * sv * wide, of_rows, 0, sv, wide)
+            for q in range(W):
+                total = own[t * wide + q * sh]
+                for j in range(1, sh):
+                    total += own[t * wide + q * sh + j]
+                dx[r * W + q] = total

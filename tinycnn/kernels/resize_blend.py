@@ -13,7 +13,8 @@ import numpy as np
 
 from tinycnn import ops
 from tinycnn.kept import empty
-from tinycnn.kernels.compiling import Worker, kernel, unpack
+from tinycnn.kernels.compiling import Worker, unpack
+from tinycnn.kernels.resize_rows import blend_twice, mix_rows, unblend_twice
 from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, pair, upstream
 from tinycnn.ops.resize import linear_neighbours
@@ -51,7 +52,7 @@ def upsample_bilinear2d_forward(x: Array, scale: Any, align_corners: bool = Fals
     y = empty((N, C, H * sv, W * sh), x.dtype)
     with threads_for(4 * y.size) as threads:
         _blend(threads, x.dtype, y, x, rows.near, rows.weights, columns.near, columns.weights,
-               space(x.dtype, threads * W), N * C, H, W, H * sv, W * sh)  # fmt: skip
+               space(x.dtype, threads * (W + 2)), N * C, H, W, H * sv, W * sh, _doubles(axes))  # fmt: skip
     return y, axes
 
 
@@ -67,7 +68,8 @@ def upsample_bilinear2d_backward(dy: Array, cache: tuple) -> Array:
     dy, dx = plain(dy), empty((N, C, H, W), dy.dtype)
     with threads_for(4 * dy.size) as threads:
         _collect(threads, dy.dtype, dx, dy, rows.first, rows.taps, columns.first, columns.taps,
-                 space(dy.dtype, threads * W * sh), N * C, H, W, H * sv, W * sh, *_longest(rows, columns))  # fmt: skip
+                 space(dy.dtype, threads * (W * sh + 2)), N * C, H, W, H * sv, W * sh, *_longest(rows, columns),
+                 _doubles(cache))  # fmt: skip
     return dx
 
 
@@ -98,57 +100,47 @@ def _matrix(axis: Axis, OH: int) -> Array:
     return matrix
 
 
+def _doubles(axes: Axes) -> int:
+    """Whether rows become twice as long, in the way that has the same two weights for every number, ¼ and ¾."""
+    return int(axes.scale[1] == 2 and not axes.align_corners)
+
+
 def _longest(rows: Axis, columns: Axis) -> tuple[int, int]:
     return rows.taps.shape[1], columns.taps.shape[1]
 
 
-@kernel
-def _between(line, above, below, a, b):
-    for q in range(len(line)):
-        line[q] = a * above[q] + b * below[q]
-
-
-@kernel
-def _start(line, row, weight):
-    for v in range(len(line)):
-        line[v] = weight * row[v]
-
-
-@kernel
-def _add(line, row, weight):
-    for v in range(len(line)):
-        line[v] += weight * row[v]
-
-
 @Worker
 def _blend(t, workers, given):
-    y, x, row, rv, column, rh, lines, planes, H, W, OH, OW = unpack(given, "xxixixxnnnnn")
-    line = lines[t * W : (t + 1) * W]
+    y, x, row, rv, column, rh, own, planes, H, W, OH, OW, doubles = unpack(given, "xxixixxnnnnnn")
+    line = t * (W + 2) + 1
     for k in range(t * planes * OH // workers, (t + 1) * planes * OH // workers):
         plane, u = k // OH, k % OH
-        above, below = (plane * H + row[2 * u]) * W, (plane * H + row[2 * u + 1]) * W
-        _between(line, x[above : above + W], x[below : below + W], rv[2 * u], rv[2 * u + 1])
-        for v in range(OW):
-            y[k * OW + v] = rh[2 * v] * line[column[2 * v]] + rh[2 * v + 1] * line[column[2 * v + 1]]
+        above, below = row[2 * u], row[2 * u + 1]
+        mix_rows(own, line, x, (plane * H + above) * W, (below - above) * W, rv, 2 * u, 2, W)
+        if doubles:
+            own[line - 1], own[line + W] = own[line], own[line + W - 1]
+            blend_twice(y, k * OW, own, line, W)
+        else:
+            for v in range(OW):
+                y[k * OW + v] = rh[2 * v] * own[line + column[2 * v]] + rh[2 * v + 1] * own[line + column[2 * v + 1]]
 
 
 @Worker
 def _collect(t, workers, given):
-    dx, dy, of_row, rv, of_column, rh, lines, planes, H, W, OH, OW, longest_v, longest_h = unpack(
-        given, "xxixixxnnnnnnn"
+    dx, dy, of_row, rv, of_column, rh, own, planes, H, W, OH, OW, longest_v, longest_h, doubles = unpack(
+        given, "xxixixxnnnnnnnn"
     )
-    line = lines[t * OW : (t + 1) * OW]
+    line = t * (OW + 2) + 1
     for k in range(t * planes * H // workers, (t + 1) * planes * H // workers):
         plane, r = k // H, k % H
-        begin = of_row[2 * r]
-        for u in range(begin, of_row[2 * r + 1]):
-            at, weight = (plane * OH + u) * OW, rv[r * longest_v + u - begin]
-            if u == begin:
-                _start(line, dy[at : at + OW], weight)
-            else:
-                _add(line, dy[at : at + OW], weight)
-        for q in range(W):
-            begin, total = of_column[2 * q], dy.dtype.type(0)
-            for v in range(begin, of_column[2 * q + 1]):
-                total += rh[q * longest_h + v - begin] * line[v]
-            dx[k * W + q] = total
+        begin, end = of_row[2 * r], of_row[2 * r + 1]
+        mix_rows(own, line, dy, (plane * OH + begin) * OW, OW, rv, r * longest_v, end - begin, OW)
+        if doubles:
+            own[line - 1], own[line + OW] = own[line], own[line + OW - 1]
+            unblend_twice(dx, k * W, own, line, W)
+        else:
+            for q in range(W):
+                begin, total = of_column[2 * q], dy.dtype.type(0)
+                for v in range(begin, of_column[2 * q + 1]):
+                    total += rh[q * longest_h + v - begin] * own[line + v]
+                dx[k * W + q] = total

@@ -12,6 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinycnn.kernels.tile import pointers
@@ -68,6 +69,28 @@ def clear_row(typingctx, to, at, n):
 
 
 @intrinsic
+def add_row(typingctx, to, at, x, start, n):
+    """to[at : at + n] += x[start : start + n], where n fills whole vectors; the two do not overlap."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, x, start, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, x = w.at(to, at), w.at(x, start)
+
+        def one(k, _):
+            place = w.at(to, k)
+            w.store(builder.fadd(w.load(place), w.load(w.at(x, k))), place)
+            return []
+
+        with builder.if_then(builder.icmp_signed(">", n, count(0))):
+            counted_loop(builder, n, w.lanes, [], one)
+        return context.get_dummy_value()
+
+    return types.void(to, i, x, i, i), write
+
+
+@intrinsic
 def lay_row(typingctx, to, at, x, start, n):
     """to[at : at + n] = x[start : start + n], and zeros up to the end of the last vector: there must be room."""
     i = types.intp
@@ -111,6 +134,31 @@ def zero_row(typingctx, to, at, n):
     return types.void(to, i, i), write
 
 
+def _folded(w: Writer, x: Any, n: Any, nothing: Any, join: Any) -> Any:
+    """All of a row joined, by `join`: four vectors at once, which do not wait for each other, then one, then lanes."""
+    builder, four = w.builder, 4 * w.lanes
+    place = cgutils.alloca_once_value(builder, nothing)
+    many, whole = builder.and_(n, count(-four)), builder.and_(n, count(-w.lanes))
+    with builder.if_then(builder.icmp_signed(">", many, count(0))):
+
+        def some(k, so_far):
+            at = w.at(x, k)
+            return [join(w.load(w.at(at, count(v * w.lanes))), so_far[v]) for v in range(4)]
+
+        a, b, c, d = counted_loop(builder, many, four, [nothing] * 4, some)
+        builder.store(join(join(a, b), join(c, d)), place)
+    left = builder.sub(whole, many)
+    with builder.if_then(builder.icmp_signed(">", left, count(0))):
+        at = w.at(x, many)
+        rest = counted_loop(
+            builder, left, w.lanes, [builder.load(place)], lambda k, so_far: [join(w.load(w.at(at, k)), so_far[0])]
+        )
+        builder.store(rest[0], place)
+    there = w.first(builder.sub(n, whole))
+    last = builder.select(there, w.load(w.at(x, whole), there), nothing)
+    return w.folded(join(last, builder.load(place)), join)
+
+
 @intrinsic
 def row_sum(typingctx, x, start, n):
     """The sum of x[start : start + n], each lane for itself and then all lanes, so always in the same order."""
@@ -119,17 +167,7 @@ def row_sum(typingctx, x, start, n):
     def write(context, builder, signature, arguments):
         x, start, n = pointers(context, builder, signature.args, arguments)
         w = Writer(builder, context.get_value_type(signature.args[0].dtype))
-        x = w.at(x, start)
-        place = builder.alloca(w.vector)
-        builder.store(w.zeros, place)
-        whole = builder.and_(n, count(-w.lanes))
-        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
-            sums = counted_loop(
-                builder, whole, w.lanes, [w.zeros], lambda k, sums: [builder.fadd(sums[0], w.load(w.at(x, k)))]
-            )
-            builder.store(sums[0], place)
-        rest = w.load(w.at(x, whole), w.first(builder.sub(n, whole)))
-        return w.total(builder.fadd(builder.load(place), rest))
+        return _folded(w, w.at(x, start), n, w.zeros, builder.fadd)
 
     return x.dtype(x, i, i), write
 
@@ -152,18 +190,8 @@ def row_max(typingctx, x, start, n):
     def write(context, builder, signature, arguments):
         x, start, n = pointers(context, builder, signature.args, arguments)
         w = Writer(builder, context.get_value_type(signature.args[0].dtype))
-        x, lowest = w.at(x, start), w.everywhere(ir.Constant(w.number, -math.inf))
-        place = builder.alloca(w.vector)
-        builder.store(lowest, place)
-        whole = builder.and_(n, count(-w.lanes))
-        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
-            best = counted_loop(
-                builder, whole, w.lanes, [lowest], lambda k, best: [w.larger(w.load(w.at(x, k)), best[0])]
-            )
-            builder.store(best[0], place)
-        there = w.first(builder.sub(n, whole))
-        rest = builder.select(there, w.load(w.at(x, whole), there), lowest)
-        return w.folded(w.larger(rest, builder.load(place)), w.larger)
+        lowest = w.everywhere(ir.Constant(w.number, -math.inf))
+        return _folded(w, w.at(x, start), n, lowest, w.larger)
 
     return x.dtype(x, i, i), write
 

@@ -9,12 +9,13 @@ memory *in place*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinycnn.kernels.compiling import Worker, behind, kernel, unpack
-from tinycnn.kernels.threads import covered, plain, threads_for
+from tinycnn.kernels.threads import threads_for
 from tinycnn.ops.checks import Array
 
 ANY_ORDER = {"contract", "reassoc"}
@@ -30,18 +31,20 @@ class Job(NamedTuple):
 
 def serves(*arrays: Array) -> bool:
     """Whether the steps here take these arrays: equal shapes and types, float32 or float64, one line in memory."""
-    same = all(array.shape == arrays[0].shape and plain(array) is array for array in arrays)
-    return same and covered(*arrays)
+    shape, dtype = arrays[0].shape, arrays[0].dtype
+    if dtype.char not in "fd" or not arrays[0].size:
+        return False
+    return not any(a.shape != shape or a.dtype != dtype or not a.flags.carray for a in arrays)
 
 
 def sgd_job(w: Array, dw: Array, lr: float, decay: float = 0.0) -> Job:
     """`w -= lr·(dw + decay·w)`, in place."""
-    return Job(_sgd, (w, dw), np.array([lr, decay], w.dtype))
+    return Job(_sgd, (w, dw), _numbers(w.dtype, lr, decay))
 
 
 def momentum_job(w: Array, dw: Array, v: Array, lr: float, momentum: float = 0.9, decay: float = 0.0) -> Job:
     """`v = momentum·v + dw + decay·w`, then `w -= lr·v`, in place."""
-    return Job(_momentum, (w, dw, v), np.array([lr, momentum, decay], w.dtype))
+    return Job(_momentum, (w, dw, v), _numbers(w.dtype, lr, momentum, decay))
 
 
 def adam_job(
@@ -49,27 +52,48 @@ def adam_job(
     eps: float = 1e-8, decay: float = 0.0, decoupled: bool = False,
 ) -> Job:  # fmt: skip
     """One step of Adam, or of AdamW if the decay is `decoupled`, in place on `w`, `m` and `v`; t counts from 1."""
+    return Job(_adam, (w, dw, m, v), _adam_numbers(w.dtype, t, lr, beta1, beta2, eps, decay, decoupled))
+
+
+@lru_cache(maxsize=64)  # most weights of a step have the same
+def _numbers(dtype: Any, *numbers: float) -> Array:
+    return np.array(numbers, dtype)
+
+
+@lru_cache(maxsize=64)
+def _adam_numbers(
+    dtype: Any, t: int, lr: float, beta1: float, beta2: float, eps: float, decay: float, decoupled: bool
+) -> Array:
     inside, outside = (0.0, lr * decay) if decoupled else (decay, 0.0)
     numbers = [lr / (1 - beta1**t), beta1, 1 - beta1, beta2, 1 - beta2, 1 / (1 - beta2**t), eps, inside, 1 - outside]
-    return Job(_adam, (w, dw, m, v), np.array(numbers, w.dtype))
+    return np.array(numbers, dtype)
 
 
 def do(jobs: Iterable[Job]) -> None:
     """Do all of them; those of one kind and one type of number in one call."""
     kinds: dict[Any, list[Job]] = {}
     for job in jobs:
-        kinds.setdefault((job.worker, job.arrays[0].dtype), []).append(job)
+        kinds.setdefault((job.worker, job.numbers.dtype), []).append(job)
     for (worker, dtype), alike in kinds.items():
-        given = [part for job in alike for part in (*job.arrays, job.numbers, job.arrays[0].size)]
-        with threads_for(4 * sum(job.arrays[0].size for job in alike)) as threads:
-            worker(threads, dtype, len(alike), *given)
+        given: list[Any] = [len(alike)]
+        work = 0
+        for job in alike:
+            size = job.arrays[0].size
+            work += size
+            given += (*job.arrays, job.numbers, size)
+        with threads_for(4 * work) as threads:
+            worker(threads, dtype, *given)
 
 
 def first_not_finite(arrays: Sequence[Array]) -> int | None:
     """The place of the first array that holds a NaN or an infinity, or None if all are finite."""
-    found = [np.zeros(1, array.dtype) for array in arrays]
-    do(Job(_broken, (array,), flag) for array, flag in zip(arrays, found, strict=True))
-    return next((k for k, flag in enumerate(found) if flag.any()), None)
+    found = np.zeros(len(arrays), np.uint8)
+    for dtype in {array.dtype for array in arrays}:
+        alike = [(array, array.size, k) for k, array in enumerate(arrays) if array.dtype == dtype]
+        with threads_for(4 * sum(size for _, size, _ in alike)) as threads:
+            _broken(threads, dtype, len(alike), found, *(part for job in alike for part in job))
+    place = found.tobytes().find(1)
+    return None if place < 0 else place
 
 
 @Worker
@@ -115,11 +139,11 @@ def _adam(t, workers, given):
 
 @Worker
 def _broken(t, workers, given):
-    (jobs,) = unpack(given, "n")
+    jobs, found = unpack(given, "nu")
     for job in range(jobs):
-        x, flag, n = unpack(behind(given, 1 + 3 * job), "xxn")
+        x, n, place = unpack(behind(given, 2 + 3 * job), "xnn")
         if _only_zeros(x[t * n // workers : (t + 1) * n // workers]) != 0:
-            flag[0] = 1
+            found[place] = 1
 
 
 @kernel(fastmath=ANY_ORDER)

@@ -1,16 +1,13 @@
 """Both cores at once, and working space that is kept from call to call.
 
 A parallel kernel cuts its work into parts that do not depend on how many threads there are, so the bits of a result do
-not either. One call at a time has the threads: each call uses all of them, and Numba's plainest way of sharing work
-out ends the process if two calls meet. The working space can then be one and the same for all calls; nothing in it
-outlives a call, and nothing of it is ever returned.
+not either. One call at a time has the threads (`team`), and each call may use all of them. The working space can then
+be one and the same for all calls; nothing in it outlives a call, and nothing of it is ever returned.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -20,19 +17,30 @@ from tinycnn.cores import chosen_threads
 
 Array = np.ndarray
 
-SMALL = 400_000  # with fewer multiplications than this, waking a second thread costs more than it saves
+SMALL = 1_000_000  # with fewer multiplications than this, waking a second thread costs more than it saves
 PARTS = 16  # a sum over a batch is made of at most so many partial sums, added in order
 
 _lock = threading.Lock()
 _spaces: dict[Any, Array] = {}
 
 
-@contextmanager
-def threads_for(work: int) -> Iterator[int]:
+class threads_for:  # noqa: N801, it is called like a function
     """Have the threads to oneself: how many there are, or 1 for little work."""
-    with _lock:
-        chosen = chosen_threads() or numba.get_num_threads()
-        yield min(chosen, numba.config.NUMBA_NUM_THREADS) if work > SMALL else 1
+
+    __slots__ = ("_threads",)
+
+    def __init__(self, work: int):
+        self._threads = 1
+        if work > SMALL:
+            most = numba.config.NUMBA_NUM_THREADS
+            self._threads = min(chosen_threads() or most, most)
+
+    def __enter__(self) -> int:
+        _lock.acquire()
+        return self._threads
+
+    def __exit__(self, *exception: object) -> None:
+        _lock.release()
 
 
 def space(dtype: Any, size: int) -> Array:

@@ -120,18 +120,37 @@ class Writer:
     def turned(self, vectors: list[Any]) -> list[Any]:
         """As many vectors as lanes, rows and columns exchanged.
 
-        To shuffle two halves of a pile of cards into each other moves card i of 2n to place 2i (less 2n − 1). Of n·n
-        cards that is one binary digit of the place going round; after half of the digits row and column have changed
-        places.
+        A CPU mixes the lanes within 128 bits (a *chunk*) at once, and moves whole chunks more slowly. So first each
+        chunk is done by itself: lanes of two rows in turns, then pairs of lanes, as one shuffles cards; that brings the
+        numbers of a column together, and leaves the columns in the order of their reversed binary digits. Then chunks
+        change places as the corners of a 2×2 matrix do.
         """
-        half = self.lanes // 2
-        mixed = [lane for k in range(self.lanes) for lane in (k, k + self.lanes)]
-        low, high = (ir.Constant(ir.VectorType(_PLACE, self.lanes), part)
-                     for part in (mixed[: self.lanes], mixed[self.lanes :]))  # fmt: skip
-        for _ in range(self.lanes.bit_length() - 1):
-            pairs = list(zip(vectors[:half], vectors[half:], strict=True))
-            vectors = [self.builder.shuffle_vector(a, b, part) for a, b in pairs for part in (low, high)]
+        few, size = min(16 // self.bytes, self.lanes), 1
+        while size < few:
+            vectors = self._in_pairs(vectors, size, [
+                [chunk + half * few // 2 + k + lane + row * self.lanes for chunk in range(0, self.lanes, few)
+                 for k in range(0, few // 2, size) for row in (0, 1) for lane in range(size)] for half in (0, 1)
+            ])  # fmt: skip
+            size *= 2
+        digits = few.bit_length() - 1
+        order = [sum((k >> d & 1) << digits - 1 - d for d in range(digits)) for k in range(few)]
+        vectors = [vectors[first + k] for first in range(0, self.lanes, few) for k in order]
+        while size < self.lanes:
+            vectors = self._in_pairs(vectors, size, [
+                [chunk + half * size + lane + row * self.lanes for chunk in range(0, self.lanes, 2 * size)
+                 for row in (0, 1) for lane in range(size)] for half in (0, 1)
+            ])  # fmt: skip
+            size *= 2
         return vectors
+
+    def _in_pairs(self, vectors: list[Any], apart: int, places: list[list[int]]) -> list[Any]:
+        """Vectors k and k + `apart` become two that take their lanes from these places of both."""
+        kinds, new = ir.VectorType(_PLACE, self.lanes), list(vectors)
+        for k in range(len(vectors)):
+            if not k & apart:
+                for to, lanes in zip((k, k + apart), places, strict=True):
+                    new[to] = self.builder.shuffle_vector(vectors[k], vectors[k + apart], ir.Constant(kinds, lanes))
+        return new
 
     def _call(self, name: str, kind: str, result: Any, given: list[Any]) -> Any:
         """Call one of LLVM's own functions: `llvm.fmuladd.v16f32` is fmuladd on 16 numbers of float32."""

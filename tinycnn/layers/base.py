@@ -16,6 +16,7 @@ from tinycnn.layers.initialisers import Initialiser
 
 Array = np.ndarray
 Shape = tuple[int, ...]
+NO_FORWARD = "backward needs a forward first, and in training one of its own: there a forward serves one backward"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Layer:
 
     def _backward_of_run(self, undo: Callable[[Array], Any] | None) -> Callable[[Array], Any]:
         if undo is None:
-            raise RuntimeError(f"{self.label}: backward needs a forward first")
+            raise RuntimeError(f"{self.label}: {NO_FORWARD}")
         if kept.is_keeping():  # once is enough, and its arrays can be used again
             self.forget()
         return undo

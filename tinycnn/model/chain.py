@@ -11,7 +11,7 @@ from tinycnn import kept
 from tinycnn.errors import ShapeError
 from tinycnn.layers.activation import activation
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_shape
-from tinycnn.model.fuse import ConvReLU, Step, steps_now
+from tinycnn.model.fuse import Fused, Step, steps_now
 
 LARGEST_ADVISED = 4096  # the largest image that an error message suggests
 
@@ -103,7 +103,7 @@ class Chain(Layer):
 
     def _taken(self) -> Sequence[Step]:
         """The steps of the last forward; the layers, if there are others now."""
-        layers = [layer for step in self._steps for layer in (step.layers if isinstance(step, ConvReLU) else [step])]
+        layers = [layer for step in self._steps for layer in (step.layers if isinstance(step, Fused) else [step])]
         return self._steps if layers == self.layers else self.layers
 
     def layer(self, name: str) -> Layer:

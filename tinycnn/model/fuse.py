@@ -1,10 +1,10 @@
 """Fusion: which neighbours in a chain one kernel runs together, so that what lies between them never reaches memory.
 
 The mathematics stays what it is, one formula each; only the passes over memory become fewer. A convolution, the ReLU
-behind it and a 2×2 max pool behind that are one step of the plan, and a convolution with its ReLU is one; every other
-layer is a step of its own. `summary()` shows the plan. It is in force while a network works (in `fit`, `evaluate` and
-`predict`) on the rung `numba`; where calls are recorded, on the other rungs, and where somebody calls layers himself,
-each layer does its own part.
+behind it and a 2×2 max pool behind that are one step of the plan; so is a convolution with its ReLU, and a dense layer
+with its; every other layer is a step of its own. `summary()` shows the plan. It is in force while a network works (in
+`fit`, `evaluate` and `predict`) on the rung `numba`; where calls are recorded, on the other rungs, and where somebody
+calls layers himself, each layer does its own part.
 """
 
 from __future__ import annotations
@@ -14,47 +14,49 @@ from typing import Any
 
 from tinycnn import backends, kept
 from tinycnn.layers.activation import ReLU
-from tinycnn.layers.base import Array, Layer
+from tinycnn.layers.base import NO_FORWARD, Array, Layer
 from tinycnn.layers.conv import Conv2D
+from tinycnn.layers.dense import Dense
 from tinycnn.layers.pool import MaxPool2D
 
 
-class ConvReLU:
-    """A convolution, its ReLU and perhaps a 2×2 max pool, as one step of a chain."""
+class Fused:
+    """Some layers as one step of a chain; the first of them has the weights."""
 
-    def __init__(self, conv: Conv2D, *behind: Layer):
-        self.conv, self.layers = conv, (conv, *behind)
-        self.pool = 2 if len(behind) == 2 else 0
+    def __init__(self, first: Layer, *behind: Layer):
+        self.layers: tuple[Layer, ...] = (first, *behind)
         self._undo: Callable[..., Any] | None = None
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """All at once; the layers themselves remember nothing."""
-        conv, rung = self.conv, backends.current()
-        y, cache = rung("conv2d_relu_forward")(
-            x, conv.weight("w"), conv.params.get("b"), conv.stride, conv.padding, conv.dilation, conv.groups,
-            conv.flip, pool=self.pool,
-        )  # fmt: skip
+        rung = backends.current()
+        y, cache, op = self.run(rung, x)
         for layer in self.layers:
             layer.forget()
         if not kept.is_asking():
-            backward = rung("conv2d_relu_backward")
+            backward = rung(op + "_backward")
             self._undo = lambda dy, wanted: backward(dy, cache, wanted=wanted)
         return y
 
+    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+        """The output, what backward needs, and the name of the kernel."""
+        raise NotImplementedError
+
     def backward(self, dy: Array) -> Array:
-        """Assign the convolution's gradients; return that of x."""
+        """Assign the gradients of the weights; return that of x."""
         return self._gradients(dy, "all")
 
     def learn(self, dy: Array) -> None:
-        """Assign the convolution's gradients."""
+        """Assign the gradients of the weights."""
         self._gradients(dy, "weights")
 
     def _gradients(self, dy: Array, wanted: str) -> Any:
+        first: Any = self.layers[0]
         if self._undo is None:
-            raise RuntimeError(f"{self.conv.label}: backward needs a forward first")
+            raise RuntimeError(f"{first.label}: {NO_FORWARD}")
         undo, self._undo = self._undo, None  # its arrays can be used again
         dx, dw, db = undo(dy, wanted)
-        self.conv.assign(dw, db)
+        first.assign(dw, db)
         return dx
 
     def forget(self) -> None:
@@ -67,7 +69,33 @@ class ConvReLU:
             yield from layer.walk()
 
 
-Step = Layer | ConvReLU
+class ConvReLU(Fused):
+    """A convolution, its ReLU and perhaps a 2×2 max pool, as one step of a chain."""
+
+    def __init__(self, conv: Conv2D, *behind: Layer):
+        super().__init__(conv, *behind)
+        self.conv, self.pool = conv, 2 if len(behind) == 2 else 0
+
+    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+        """The convolution, cut and pooled."""
+        conv = self.conv
+        y, cache = rung("conv2d_relu_forward")(
+            x, conv.weight("w"), conv.params.get("b"), conv.stride, conv.padding, conv.dilation, conv.groups,
+            conv.flip, pool=self.pool,
+        )  # fmt: skip
+        return y, cache, "conv2d_relu"
+
+
+class DenseReLU(Fused):
+    """A dense layer and its ReLU, as one step of a chain."""
+
+    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+        """The linear map, cut."""
+        dense = self.layers[0]
+        return *rung("linear_relu_forward")(x, dense.weight("w"), dense.params.get("b")), "linear_relu"
+
+
+Step = Layer | Fused
 
 
 def plan(layers: Sequence[Layer]) -> list[Step]:
@@ -76,7 +104,7 @@ def plan(layers: Sequence[Layer]) -> list[Step]:
     place = 0
     while place < len(layers):
         group = _group(layers[place : place + 3])
-        steps.append(ConvReLU(*group) if len(group) > 1 else layers[place])  # type: ignore[arg-type]
+        steps.append(_together(group) if len(group) > 1 else layers[place])
         place += len(group)
     return steps
 
@@ -91,16 +119,23 @@ def in_words(layers: Sequence[Layer]) -> list[str]:
     """The steps that are more than a layer, also those inside other layers: `conv1 + relu1 + pool1`."""
     found = []
     for step in plan(layers):
-        if isinstance(step, ConvReLU):
+        if isinstance(step, Fused):
             found.append(" + ".join(str(layer.name) for layer in step.layers))
         else:
             found += in_words(step.children())
     return found
 
 
+def _together(group: Sequence[Layer]) -> Fused:
+    first, *behind = group
+    return ConvReLU(first, *behind) if isinstance(first, Conv2D) else DenseReLU(first, *behind)
+
+
 def _group(layers: Sequence[Layer]) -> Sequence[Layer]:
     """The first layers of these that one kernel runs together: one, two or three."""
     kinds = [type(layer) if _is_itself(layer) else None for layer in layers]
+    if kinds[:2] == [Dense, ReLU]:
+        return layers[:2]
     if kinds[:2] != [Conv2D, ReLU]:
         return layers[:1]
     return layers if kinds[2:] == [MaxPool2D] and _is_small(layers[2]) else layers[:2]

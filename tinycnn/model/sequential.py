@@ -298,13 +298,15 @@ class Sequential(Chain):
         """A copy of all that training depends on: weights, running statistics, the optimizer's memory, all chance."""
         from tinycnn.model.state import state_of
 
-        return state_of(self)
+        with self._lock:
+            return state_of(self)
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from the state of an equal network; raises ValueError, and changes nothing, if it is of another."""
         from tinycnn.model.state import set_state
 
-        set_state(self, saved)
+        with self._lock:
+            set_state(self, saved)
 
     def penalty(self) -> tuple[float, dict[str, Array]]:
         """The regulariser's penalty on all weights `w` together, and the gradient it adds to each."""

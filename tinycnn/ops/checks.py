@@ -66,6 +66,8 @@ def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     >>> pair(3, "stride"), pair((2, 1), "stride")
     ((3, 3), (2, 1))
     """
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
+        return value  # nearly always
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(_is_int(v) and v >= least for v in both):
         raise ValueError(f"{name} must be an int ≥ {least} or a pair (vertical, horizontal) of them, got {value!r}")
@@ -98,6 +100,8 @@ def number(value: Any, name: str, above: float = -math.inf) -> float:
 
 def four_sides(padding: Any) -> tuple[int, int, int, int]:
     """Padding as (top, bottom, left, right), from an int, (vertical, horizontal) or the four themselves."""
+    if type(padding) is int and padding >= 0:
+        return padding, padding, padding, padding  # nearly always
     sides = tuple(padding) if isinstance(padding, tuple | list) else (padding, padding)
     if len(sides) == 2:
         sides = (sides[0], sides[0], sides[1], sides[1])

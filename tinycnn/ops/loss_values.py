@@ -115,8 +115,9 @@ def hinge_forward(x: Array, t: Array) -> tuple[Any, tuple]:
     if wrong.size:
         at = tuple(map(int, wrong[0]))
         raise ValueError(f"targets of the hinge loss are 1 and −1, but t{list(at)} is {t[at]:.6g}")
-    inside = (t * x).real < 1
-    return np.where(inside, 1 - t * x, 0).sum() / M, (np.where(inside, -t, 0), M)
+    reached = t * x
+    lack = np.where(reached.real >= 1, 0, 1 - reached)  # so that a NaN, which is neither, comes through
+    return lack.sum() / M, (np.where(reached.real < 1, -t, 0), M)
 
 
 @formula("dx = -dy * t * (t*x < 1) / M", where="M is how many numbers the mean is over", shapes="dy (), -> dx")

@@ -109,14 +109,16 @@ class Optimizer:
         """Move every weight once; `params` and `grads` have the same keys."""
         self.steps += 1
         grads, steps, jobs = self._clipped(grads), backends.steps_in_place(), []
+        usual = None if self.groups else self.options_of("")  # of every weight
         for key, w in params.items():
-            o, dw = self.options_of(key), grads[key]
+            o, dw = usual or self.options_of(key), grads[key]
             if (state := self.state.get(key)) is None:
                 state = self.state[key] = {slot: np.zeros_like(w) for slot in self.slots}
             fits = steps is not None and steps.serves(w, dw, *state.values())
             if fits and (job := self.job(steps, w, dw, state, o)) is not None:
                 jobs.append(job)
                 continue
+            o = dict(o)
             if not self.decoupled and (decay := o.pop("weight_decay")):
                 dw = decayed_gradient(w, dw, decay)
             w[...] = self.update(w, dw, state, o)

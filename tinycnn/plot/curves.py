@@ -88,7 +88,7 @@ def _axis(ax: Axes, name: str) -> None:
 
 def _mark_best(ax: Axes, name: str, best: int, colour: str, y: NDArray) -> None:
     """A ring at the best epoch, and its value in words half way up, where learning curves leave room."""
-    if best > len(y) or not np.isfinite(y[best - 1]):
+    if best > len(y) or len(y) == 1 or not np.isfinite(y[best - 1]):  # of one epoch, it goes without saying
         return
     value = y[best - 1]
     text = f"{value:.1%}".replace("%", " %") if name == "accuracy" else f"{value:.3g}"

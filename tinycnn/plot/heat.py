@@ -29,6 +29,8 @@ def heatmaps(
     >>> len(fig.axes), fig.axes[1].get_title()
     (4, 'saliency')
     """
+    if not isinstance(maps, Mapping):
+        raise TypeError(f'heatmaps: expected maps by their names, as {{"saliency": …}}, got {type(maps).__name__}')
     pictures = np.asarray(x)
     heats = {name: np.asarray(heat, np.float64) for name, heat in maps.items()}
     _check(pictures, heats, titles)

@@ -59,7 +59,7 @@ def _mark(
     place = int(np.argmin(np.abs(np.asarray(search.rates) - rate)))
     ax.plot(rate, search.smooth[place], "o", mfc="white", mec=colour, mew=1.6, ms=6.5, zorder=5)
     ax.annotate(
-        f"{words} at {rate:.1g}", (rate, search.smooth[place]), off, textcoords="offset points", fontsize=SMALL,
+        f"{words} at {rate:.2g}", (rate, search.smooth[place]), off, textcoords="offset points", fontsize=SMALL,
         color=TEXT, ha=side,
     )  # fmt: skip
 

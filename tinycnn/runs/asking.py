@@ -22,7 +22,8 @@ def predict_file(model: Sequential, path: str | Path, invert: bool | None = None
     pixels, inverted = read_input(model, path, invert)
     p = model.predict_proba(pixels[None])[0]
     if p.ndim != 1:
-        raise ValueError("this model gives a class for every pixel of a picture, not one for all of it")
+        raise ValueError("this model gives a class for each pixel, not one for the picture; in Python, "
+                         "model.predict_classes(x) is the mask")  # fmt: skip
     classes = model.classes or tuple(str(k) for k in range(len(p)))
     return {
         "image": str(path),

@@ -19,13 +19,13 @@ import numpy as np
 from tinycnn.data.dataset import Dataset
 from tinycnn.data.split import train_test_split
 from tinycnn.files import write_whole
+from tinycnn.runs.completed import BATCH, completed
 from tinycnn.runs.network import network_for
 from tinycnn.runs.parts import Parts
 from tinycnn.runs.settings import Settings, SettingsError
 from tinycnn.runs.things import augment_of, optimizer_of
 from tinycnn.runs.width import scaled
 
-BATCH = 32
 FAR = 1.5  # a validation loss this many times the training loss is that of a network that learned by heart
 RECORD = "capacity.json"
 
@@ -102,15 +102,16 @@ def _losses(trial: Trial) -> str:
 
 
 def _try(settings: Settings, parts: Parts, width: float, most: int) -> Trial:
-    whole = network_for(settings, parts)
-    model = scaled(whole, width)
-    model.classes, model.preprocessing = whole.classes, whole.preprocessing
-    model.compile(optimizer_of(settings), settings.loss or "cross_entropy", ["accuracy"], whole.regularizer)
     train, val = parts.train, parts.val
     assert isinstance(train, Dataset)  # measure_capacity has seen to it
     assert isinstance(val, Dataset)
     batch = settings.batch_size or BATCH
     epochs = max(1, round((settings.epochs or 1) * math.ceil(most / batch) / math.ceil(len(train) / batch)))
+    settings = completed(replace(settings, epochs=epochs), parts)
+    whole = network_for(settings, parts)
+    model = scaled(whole, width)
+    model.classes, model.preprocessing = whole.classes, whole.preprocessing
+    model.compile(optimizer_of(settings), settings.loss or "cross_entropy", ["accuracy"], whole.regularizer)
     batch_size = None if model.optimizer is not None and model.optimizer.full_batch else batch
     try:
         model.fit(train.x, train.y, epochs, batch_size, verbose=0, augment=augment_of(settings))

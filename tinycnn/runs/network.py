@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,13 @@ def with_recipe(settings: Settings) -> Settings:
         except ValueError as error:
             raise SettingsError(f"{error}; or state layers in a settings file") from None
     return settings.over(_table(zoo.recipe(name) | {"net": name}))
+
+
+def check_words(settings: Settings) -> None:
+    """Raise SettingsError for a network, a layer or an optimizer that there is not, before any data are read."""
+    settings = with_recipe(settings)
+    layers_of(settings.layers)
+    optimizer_of(replace(settings, schedule={}))  # a schedule may be as long as the run, which the data say
 
 
 def _table(found: dict[str, Any]) -> Settings:
@@ -72,7 +80,34 @@ def network_for(settings: Settings, parts: Parts) -> Sequential:
         )  # fmt: skip
     except (ValueError, TypeError) as error:
         raise SettingsError(str(error)) from None
+    _check_targets(model, parts)
     return model
+
+
+def _check_targets(model: Sequential, parts: Parts) -> None:
+    """Raise SettingsError where the network's outputs, its loss or its metrics are not for such targets."""
+    y, out = parts.train.y, model.output_shape
+    assert out is not None
+    assert model.loss is not None
+    by_pixel = y is None or y.ndim == 3  # a stream reads its masks with its pictures
+    if by_pixel != (len(out) == 3) or (by_pixel and out[1:] != parts.shape[1:]):
+        pixels = "×".join(map(str, parts.shape[1:]))
+        wanted = f"a class for each of {pixels} pixels, as unet gives" if by_pixel else "one class a picture"
+        raise SettingsError(f"the data have {wanted}, and the network gives numbers of shape {out}")
+    some = np.zeros((2, *parts.shape[1:]), np.int64) if y is None else y[:2]
+    try:
+        model.loss.check(some, (len(some), *out))
+    except (ValueError, TypeError):
+        raise SettingsError(
+            f"loss {model.loss.name!r} is not for data with one class a {'pixel' if by_pixel else 'picture'}: "
+            "cross_entropy is, or sparse_categorical_crossentropy behind a Softmax; several labels a picture are for "
+            "model.fit in Python"
+        ) from None
+    for name, metric in model.metrics.items():
+        try:
+            metric(some, np.zeros((len(some), *out), np.float32))
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"metric {name!r} is not for these data: {error}") from None
 
 
 def _preprocessing(settings: Settings, parts: Parts) -> dict[str, Any]:

@@ -7,7 +7,7 @@ training part, class by class; statistics are of what is left of it, and of noth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def named(settings: Settings, default_size: tuple[int, ...] | None = None) -> tu
     if not settings.data:
         raise SettingsError("which data? Give a path, or the name of a bundled set: " + ", ".join(BUNDLED))
     if settings.data in BUNDLED and not Path(settings.data).exists():
-        return BUNDLED[settings.data]()
+        return as_asked(BUNDLED[settings.data](), settings)
     path = Path(settings.data)
     if not path.exists():
         hint = nearest(settings.data, BUNDLED)
@@ -102,7 +102,18 @@ def named(settings: Settings, default_size: tuple[int, ...] | None = None) -> tu
             raise SettingsError(f"{path}: its parts must be folders of pictures")
         return tuple(_read(one, size, channels) for one in _same_classes(path, listings))
     opened = open_data(path, size, channels)
-    return (_read(opened, size, channels),) if isinstance(opened, Listing) else opened
+    return as_asked((_read(opened, size, channels),) if isinstance(opened, Listing) else opened, settings)
+
+
+def as_asked(parts: tuple[Part, ...], settings: Settings) -> tuple[Part, ...]:
+    """The parts, once it is sure that a size or a number of channels that was asked for is theirs."""
+    shape = parts[0].x.shape[1:] if isinstance(parts[0], Dataset) else parts[0].shape
+    only = f"{settings.data} comes as {'×'.join(map(str, shape))}, and picture files alone are"
+    if settings.size is not None and shape[1:] != settings.size:
+        raise SettingsError(f"{only} resized to {'×'.join(map(str, settings.size))}")
+    if settings.grey is not None and shape[0] != (1 if settings.grey else 3):
+        raise SettingsError(f"{only} read in grey or in colour as one asks")
+    return parts
 
 
 def _pictures(settings: Settings, default: tuple[int, ...] | None) -> tuple[int, tuple[int, int] | None]:
@@ -125,12 +136,16 @@ def _part_folders(path: Path) -> list[Path]:
 
 
 def _same_classes(path: Path, listings: Sequence[Listing]) -> Sequence[Listing]:
-    """The parts, once it is sure that a class is one and the same in all of them."""
+    """The parts, once it is sure that a class is one and the same in all of them.
+
+    Masks to watch by or to be judged on may lack a value that those to learn from have: they count as those do.
+    """
+    first = listings[0]
     for other in listings[1:]:
-        if other.classes != listings[0].classes:
-            odd = sorted(set(other.classes) ^ set(listings[0].classes))
+        odd = sorted(set(other.classes) ^ set(first.classes))
+        if odd and (other.y is not None or set(other.classes) - set(first.classes)):
             raise SettingsError(f"{path}: the parts have not the same classes: {', '.join(odd)}")
-    return listings
+    return [one if one.y is not None else replace(one, classes=first.classes, values=first.values) for one in listings]
 
 
 def _read(listing: Listing, size: tuple[int, int] | None, channels: int) -> Part:
@@ -142,6 +157,8 @@ def _read(listing: Listing, size: tuple[int, int] | None, channels: int) -> Part
 
 def _held_out(part: Part, share: float, seed: int) -> tuple[Any, Any]:
     """A part in two: what is left to learn from, and what is held out to watch by, of every class its share."""
+    if not 0.5 < share * len(part) <= len(part) - 0.5:  # else rounding leaves one of the two empty
+        raise SettingsError(f"of {len(part):,} pictures, {share:g} cannot be held out to watch by: give another --val")
     if isinstance(part, Stream):
         first, second = train_test_split(part.listing, test_size=share, seed=seed, stratify=part.y)
         learn, watch = (Stream(one, part.shape[1:], part.shape[0], check=False) for one in (first, second))

@@ -10,7 +10,8 @@ import numpy as np
 
 from tinycnn.data.dataset import Dataset
 from tinycnn.model.sequential import Sequential
-from tinycnn.runs.folder import CONFIG, MODEL, RESULT, prepare, read_config, write_json
+from tinycnn.runs.completed import check_augment, completed
+from tinycnn.runs.folder import CONFIG, MODEL, RESULT, check_out, prepare, read_config, write_json
 from tinycnn.runs.network import network_for, usual_shape, with_recipe
 from tinycnn.runs.parts import Part, Parts, open_parts
 from tinycnn.runs.settings import Settings
@@ -31,9 +32,12 @@ def train_run(settings: Settings, out: Path, resume: bool = False, verbose: int 
     started = time.perf_counter()
     if resume and (out / CONFIG).exists():
         settings = settings.over(read_config(out))
+    check_out(out, settings.data, resume)
     settings = with_recipe(settings)
     parts = open_parts(settings, usual_shape(settings))
+    settings = completed(settings, parts)
     model, augment = network_for(settings, parts), augment_of(settings)
+    check_augment(augment, parts)
     checkpoint = prepare(out, settings, resume)
     if verbose:
         print(parts, end="\n\n")
@@ -80,11 +84,15 @@ def _draw(out: Path, model: Sequential, history: History, parts: Parts) -> None:
     part = parts.test if parts.test is not None else parts.val
     if not isinstance(part, Dataset) or part.y.ndim != 1:
         return
-    p = model.predict_proba(part.x)
-    if p.ndim != 2 or not np.isfinite(p).all():
+    scores = model.predict(part.x)
+    if scores.ndim != 2 or not np.isfinite(scores).all():
         return
-    matrix = confusion_matrix(part.y, p, num_classes=len(part.classes))
+    matrix = confusion_matrix(part.y, scores, num_classes=len(part.classes))
     save(plot.confusion(matrix, part.classes), out / "confusion.png")
+    try:
+        p = model.predict_proba(part.x)
+    except ValueError:  # the loss makes no probabilities of the scores, so that nothing says how sure it was
+        return
     order = np.argsort(p[np.arange(len(part)), part.y], kind="stable")[:8]  # those that it was least sure of
     if part.x.ndim == 4 and part.x.shape[1] in (1, 3):
         save(plot.predictions(part.x[order], p[order], part.y[order], part.classes), out / "hardest.png")

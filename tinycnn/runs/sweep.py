@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from tinycnn.files import write_whole
 from tinycnn.runs.folder import RESULT, write_json
+from tinycnn.runs.network import check_words
 from tinycnn.runs.run import train_run
 from tinycnn.runs.settings import Settings, SettingsError
 from tinycnn.runs.trials import Choice, chosen
@@ -32,22 +37,54 @@ def sweep(
 ) -> list[Row]:  # fmt: skip
     """Run every choice; returns a row for each, the lowest validation loss first. A trial that fails is a row too.
 
-    Every trial's settings are checked before the first is run. Raises SettingsError for a setting that cannot be, and
-    for a folder that holds another sweep.
+    Every trial's settings are checked before the first is run. Ctrl-C ends the trials under way, saved, and begins no
+    others. Raises SettingsError for a setting that cannot be, and for a folder that holds another sweep.
     """
     all_settings = [chosen(settings, choice) for choice in choices]
+    for one in all_settings:
+        check_words(one)
     _check_plan(out, settings, choices)
     rows: list[Row] = []
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:  # fork breaks threads
-        waiting = {
-            pool.submit(_trial, one, out / f"trial-{number:04d}"): number for number, one in enumerate(all_settings, 1)
-        }
-        for done in as_completed(waiting):
-            number = waiting[done]
-            rows.append({"trial": number, **choices[number - 1], **done.result()})
-            write_whole(out / TABLE, _table(ranked(rows)).encode())
-            tell(rows[-1])
+    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()  # fork breaks threads
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_as_worker) as pool:
+        try:
+            for number, found in _finished(pool, all_settings, out, workers):
+                rows.append({"trial": number, **choices[number - 1], **found})
+                write_whole(out / TABLE, _table(ranked(rows)).encode())
+                tell(rows[-1])
+        except BaseException:
+            for child in multiprocessing.active_children():
+                if child not in others:
+                    child.terminate()
+            raise
     return ranked(rows)
+
+
+def _finished(pool: ProcessPoolExecutor, all_settings: Sequence[Settings], out: Path, workers: int) -> Iterator[Any]:
+    """Each trial's number and what it found, as they end; none is handed out before there is somebody to run it."""
+    left, running = iter(enumerate(all_settings, 1)), dict[Future[Row], int]()
+    while True:
+        for number, one in itertools.islice(left, workers - len(running)):
+            running[pool.submit(_trial, one, out / f"trial-{number:04d}")] = number
+        if not running:
+            return
+        for done in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(done), done.result()
+
+
+def _as_worker() -> None:
+    """Leave Ctrl-C to the sweep, which ends its workers by SIGTERM, once; and do not outlive it."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+
+
+def _end_with_the_sweep() -> None:
+    sweeping = multiprocessing.parent_process()
+    assert sweeping is not None  # a worker has one
+    sweeping.join()
+    os._exit(1)  # the folder keeps the epoch before, whole
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:

@@ -13,6 +13,8 @@ from tinycnn.model.files import ALLOWED
 from tinycnn.naming import lookup
 from tinycnn.optim.base import Optimizer
 from tinycnn.optim.regularise import L1, L2, Regulariser
+from tinycnn.optim.schedules import Schedule
+from tinycnn.optim.sequences import SCHEDULES
 from tinycnn.runs.settings import Entry, Settings, SettingsError, nearest
 
 REGULARIZERS = {r.name: r for r in (L1, L2)}
@@ -44,8 +46,13 @@ def optimizer_of(settings: Settings) -> Optimizer:
     if settings.lr is not None:
         options["lr"] = settings.lr
     if settings.schedule:
-        options["schedule"] = dict(settings.schedule)
+        options["schedule"] = _schedule_of(settings.schedule)
     return _made(optim.OPTIMIZERS, settings.optimizer.get("name", "adam"), options, "optimizer", "optimizer")
+
+
+def _schedule_of(entry: Entry) -> Schedule:
+    options = {k: _schedule_of(v) if k == "then" and isinstance(v, Mapping) else v for k, v in entry.items()}
+    return _made(SCHEDULES, options.pop("name", None), options, "schedule", "schedule")
 
 
 def regularizer_of(settings: Settings) -> Regulariser | None:

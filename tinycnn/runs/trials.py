@@ -22,6 +22,8 @@ from tinycnn.runs.settings import Settings, SettingsError, settings_of
 
 MOST = 10_000  # trials in one sweep
 LOGARITHMIC = 10.0  # a range whose ends differ by this factor is drawn from by its logarithm
+TABLES = ("optimizer", "schedule", "regularizer")
+REAL = ("lr", "val")  # numbers between whole ones can be drawn for these, however a range is written
 Choice = Mapping[str, Any]
 
 
@@ -60,7 +62,7 @@ def tried(texts: Sequence[str]) -> dict[str, Any]:
             raise SettingsError(f"what to try reads lr=0.01,0.1 or lr=0.0001..0.1, got {text!r}")
         if name in found:
             raise SettingsError(f"{name} is to be tried twice: put its values into one list")
-        found[name] = _range(name, values) if ".." in values else tuple(map(_value, values.split(",")))
+        found[name] = _range(name, values) if ".." in values else _values(name, values)
     return found
 
 
@@ -86,14 +88,17 @@ def choices(tries: Mapping[str, Any], random: int | None, seed: int) -> list[Cho
 
 
 def chosen(settings: Settings, choice: Choice) -> Settings:
-    """The settings with a trial's values put in; raises SettingsError for a setting or a value that cannot be."""
+    """The settings with a trial's values put in; raises SettingsError for a setting or a value that cannot be.
+
+    A word for a table is its name: `optimizer=adam`.
+    """
     tables: dict[str, Any] = {}
-    for name, value in choice.items():
+    for name, value in sorted(choice.items(), key=lambda item: "." in item[0]):  # what reaches into a table comes last
         outer, dot, inner = name.partition(".")
         if dot:
             tables.setdefault(outer, dict(getattr(settings, outer, {}) or {}))[inner] = value
         else:
-            tables[name] = value
+            tables[name] = {"name": value} if name in TABLES and isinstance(value, str) else value
     return settings_of(tables).over(settings)
 
 
@@ -110,7 +115,14 @@ def _range(name: str, text: str) -> Range:
         raise SettingsError(f"a range reads {name}=0.0001..0.1, got {text!r}")
     if not ends[0] < ends[1] < math.inf:
         raise SettingsError(f"{name}: a range goes from less to more, got {text!r}")
-    return Range(*ends)
+    return Range(*(map(float, ends) if name.rpartition(".")[2] in REAL else ends))
+
+
+def _values(name: str, text: str) -> tuple[Any, ...]:
+    values = tuple(map(_value, text.split(",")))
+    if twice := [value for place, value in enumerate(values) if value in values[:place]]:
+        raise SettingsError(f"{name}: {twice[0]} stands there twice, and would be the same trial")
+    return values
 
 
 def _value(text: str) -> Any:

@@ -15,7 +15,7 @@ from tinycnn.tracing.figure import show
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tinycnn.tracing.trace import Trace
+    from tinycnn.tracing.recorded import Trace
 
 MOST_FRAMES = 144  # a 12×12 result
 DPI = 100

@@ -25,6 +25,7 @@ class Builder:
         self.layer: str | None = None
         self.origins, self.weight = Origins(), ""  # what arrays are; whose update it is
         self.weights: dict[int, str] = {}  # whose array a weight is, by identity
+        self.buffers: dict[int, str] = {}  # whose array a running statistic is
 
     def at(self, phase: str, layer: str | None, kind: str, size_note: str = "") -> None:
         """Whose calls come next."""

@@ -17,8 +17,10 @@ from tinycnn.tracing.builder import Builder, results_of, same_numbers
 from tinycnn.tracing.formulas import ADDED, BRANCHES, HANDED_BACK, HANDED_ON, JACOBIAN, LENGTH, PADDED
 from tinycnn.tracing.limits import MOST_CLASSES
 from tinycnn.tracing.sentences import Said
+from tinycnn.tracing.steps import Step
 from tinycnn.tracing.watch import Call
 
+_STATISTICS = {"running_mean": "mean", "running_var": "variance"}
 _PAD = {-np.inf: "−∞", np.inf: "+∞", 0.0: "zeros"}
 
 
@@ -69,8 +71,21 @@ class Calls:
         key = builder.weights.get(id(values.get("w")), "") if around is None else ""
         if key:  # a penalty on it
             builder.layer = key.rpartition(".")[0]
-        builder.add(call.formula, values, results_of(call), call.op, code=call.function, weight=key)
+        steps = builder.add(call.formula, values, results_of(call), call.op, code=call.function, weight=key)
         builder.layer = around
+        if buffer := builder.buffers.get(id(values.get("running")), ""):
+            self._name_statistic(steps[0], buffer)
+
+    def _name_statistic(self, step: Step, buffer: str) -> None:
+        """Say which running statistic it is that follows (`bn1.running_var`: the variance)."""
+        what = _STATISTICS.get(buffer.rpartition(".")[2], "statistic")
+        notes = {"running": buffer, "batch": f"the batch's own {what}"}
+        step.title = step.title.replace("running statistic", f"running {what}")
+        step.text = step.text.replace("running statistic", f"running {what}")
+        step.options["statistic"] = what
+        step.reads = [line | {"note": notes.get(line["symbol"], line["note"])} for line in step.reads]
+        step.writes[0]["note"] = f"{buffer} after this batch"
+        self.builder.origins.add(step.writes[0]["tensor"], step.writes[0]["note"])
 
     def _add_plainly(self, call: Call, values: dict[str, Any], why: str) -> None:
         """What went in and what came out, without the formula between."""

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinycnn.formula import Formula
-from tinycnn.formula.cell import _LEVEL, _SHOWN_FIRST, _SHOWN_LAST, Cell
+from tinycnn.formula.cell import Cell, added
 from tinycnn.formula.expand import Cells
-from tinycnn.tracing.numbers import formula_number, in_brackets
+from tinycnn.formula.numbers import formula_number
 from tinycnn.tracing.sentences import cell_why
 
 if TYPE_CHECKING:
     from tinycnn.tracing.steps import Step
-
-_MOST_SHOWN = 27  # terms of a sum that are all written
 
 
 class RecordedCells(Cells):
@@ -44,8 +42,8 @@ def cell_step(cells: Cells, step: Step, result: str, index: tuple[int, ...], rec
     place = f"{result}[{','.join(map(str, index))}]" if index else result
     found = {
         "step": step.number, "result": result, "index": list(index), "formula": step.formula["text"],
-        "places": f"{place} = {written(cell, False)}", "numbers": written(cell),
-        "value": float(cell.value), "total": float(_total(cell)),
+        "places": f"{place} = {cell.text(False)}", "numbers": cell.text(),
+        "value": float(cell.value), "total": float(added(cell.terms)),
         "recorded": None if recorded is None else float(recorded),
         "terms": [_term(term) for term in cell.terms], "made": _made_on_the_way(cell), "chosen": _chosen(cell),
     }  # fmt: skip
@@ -67,15 +65,9 @@ def _on_border(found: dict[str, Any], cells: Cells) -> int:
     return sum(not inside(at) for at in places)
 
 
-def _total(cell: Cell) -> Any:
-    """What the terms add up to, each as it is shown."""
-    terms = cell.terms
-    return sum((term.value for term in terms[1:]), terms[0].value) if terms else 0.0
-
-
 def _term(cell: Cell) -> dict[str, Any]:
     reads = [{"symbol": s, "index": list(i), "value": float(v)} for s, i, v in cell.reads]
-    return {"text": written(cell, False), "numbers": written(cell), "value": float(cell.value), "reads": reads}
+    return {"text": cell.text(False), "numbers": cell.text(), "value": float(cell.value), "reads": reads}
 
 
 def _made_on_the_way(cell: Cell) -> list[dict[str, Any]]:
@@ -88,7 +80,7 @@ def _made_on_the_way(cell: Cell) -> list[dict[str, Any]]:
                 visit(part.made)
                 found[part.symbol, part.index] = {
                     "symbol": part.symbol, "index": list(part.index), "value": float(part.value),
-                    "places": written(part.made, False), "numbers": written(part.made),
+                    "places": part.made.text(False), "numbers": part.made.text(),
                 }  # fmt: skip
 
     visit(cell)
@@ -111,60 +103,6 @@ def _chosen(cell: Cell) -> int | None:
 
 def _same(a: Any, b: Any) -> bool:
     return bool(a == b or (a != a and b != b))
-
-
-def written(cell: Cell, numbers: bool = True, level: int = 0) -> str:
-    """The cell written out: with its numbers, or with the places that they were read from."""
-    if cell.kind == "read":
-        if numbers:
-            return _number(cell.value, level)
-        return f"{cell.symbol}[{','.join(map(str, cell.index))}]" if cell.index else cell.symbol
-    if cell.kind == "number":
-        return _number(cell.value, level)
-    if cell.kind == "[]":
-        signs = ["", *(cell.symbol[i : i + 3] for i in range(0, len(cell.symbol), 3))]  # each is " < " or alike
-        return f"[{''.join(sign + written(part, numbers, 1) for sign, part in zip(signs, cell.parts, strict=True))}]"
-    if cell.kind == "sum":
-        joined = " + ".join(_shortened(cell.parts, numbers, 1)) or "0"
-        return f"({joined})" if level > 1 else joined
-    if cell.kind == "−":
-        return _bracketed("−" + written(cell.parts[0], numbers, 2), level > 0)
-    if cell.kind in _LEVEL:
-        return _operator(cell, numbers, level)
-    return f"{cell.kind}({', '.join(_shortened(cell.parts, numbers, 0))})"
-
-
-def _operator(cell: Cell, numbers: bool, level: int) -> str:
-    own = _LEVEL[cell.kind]
-    left, right = cell.parts
-    before = written(left, numbers, own + (cell.kind == "^"))
-    after = written(right, numbers, own + (own > 1 or cell.kind == " − "))
-    return _bracketed(before + cell.kind + after, own < level)
-
-
-def _bracketed(text: str, need: bool) -> str:
-    return f"({text})" if need else text
-
-
-def _number(value: Any, level: int) -> str:
-    text = formula_number(value)
-    return in_brackets(text) if level > 0 else text
-
-
-def _shortened(parts: tuple[Cell, ...], numbers: bool, level: int) -> list[str]:
-    """Every part; of more than 27 the first six and the last two, and what lies between summed up."""
-    if len(parts) <= _MOST_SHOWN:
-        return [written(part, numbers, level) for part in parts]
-    left_out = parts[_SHOWN_FIRST:-_SHOWN_LAST]
-    more = f"… {len(left_out)} more"
-    if numbers and level:
-        more += f" (sum = {formula_number(_total_of(left_out))})"
-    shown = [written(part, numbers, level) for part in (*parts[:_SHOWN_FIRST], *parts[-_SHOWN_LAST:])]
-    return [*shown[:_SHOWN_FIRST], more, *shown[_SHOWN_FIRST:]]
-
-
-def _total_of(parts: tuple[Cell, ...]) -> Any:
-    return sum((part.value for part in parts[1:]), parts[0].value)
 
 
 def _wide(value: Any) -> Any:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.formula.numbers import formula_number
 from tinycnn.layers.base import Array
 from tinycnn.model.sequential import Sequential
 from tinycnn.tracing.builder import Builder
 from tinycnn.tracing.formulas import SLOPE
 from tinycnn.tracing.limits import CHECKED_WEIGHTS, MOST_CHECK_WORK
-from tinycnn.tracing.numbers import formula_number
 from tinycnn.tracing.sentences import Said
 from tinycnn.tracing.steps import plain_number
 from tinycnn.tracing.twin import Twin

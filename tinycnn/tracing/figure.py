@@ -7,6 +7,7 @@ White is exactly 0, orange positive, blue negative; each array has its own scale
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +15,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tinycnn.explanation.layout import wrap
+from tinycnn.formula.numbers import cell_number, formula_number
 from tinycnn.plot.style import BODY, DIVERGING, MUTED, RULE, SMALL, TEXT, TITLE, WIDTH, bare, new_figure
-from tinycnn.tracing.grid import CHANGED, LARGEST, WINDOW
-from tinycnn.tracing.numbers import cell_number, formula_number
-from tinycnn.tracing.pictures import Picture, factors, in_words, pictures
-from tinycnn.tracing.terminal import four_lines, reason, where_lines
+from tinycnn.tracing.grid import CHANGED, LARGEST, WINDOW, part_around
+from tinycnn.tracing.pictures import Picture, factors, in_words
+from tinycnn.tracing.terminal import four_lines, reason, seen_as, where_lines
 
 if TYPE_CHECKING:
-    from tinycnn.tracing.trace import Trace
+    from tinycnn.tracing.recorded import Trace
 
 Index = tuple[int, ...]
 NUMBERED = 12  # rows or columns in which numbers can be read
 MOST_ACROSS = 4  # matrices beside each other
+MOST_ROWS = 2  # of such
 MOST_TERMS = 27  # of a row of im2col
 _TALLEST, _LARGEST_SIDE = 3.0, 0.4  # inches of a matrix, and of a cell in it
 _SIDES = {
@@ -37,28 +39,27 @@ _LINE = 0.145  # inches of a line of text
 _LETTER = 0.62  # of a letter's height is its width
 
 
-def show(trace: Trace, step: int, index: Index | None = None) -> Figure:
+def show(trace: Trace, step: int, index: Index | None = None, view: str = "window") -> Figure:
     """A figure of a step, or with `index` of one cell of its result; `figure.savefig` writes it.
 
-    Raises IndexError for a step or a place that is not there.
+    Raises IndexError for a step or a place that is not there, ValueError for a view that the step does not have.
     """
     number = trace.seek(step).number
     cell = None if index is None else trace.cell(number, index)
-    found, counts = pictures(trace, trace[number], cell)
+    found, counts, said = seen_as(trace, trace[number], cell, view)
+    found = [_cut(one) for one in found] if said else found
     made = [one for one in found if not one.is_read]
-    found = [one for one in found if one.is_read][: MOST_ACROSS - len(made)] + made
-    pairs = factors(cell) if cell else []
-    caption = _caption(trace, number, cell, in_words(found, counts))
-    widths = _widths(found)
-    talls = [len(one.matrix) * _side(one, width) + 0.35 for one, width in zip(found, widths, strict=True)]
-    tall = max(talls, default=0.0)
+    found = [one for one in found if one.is_read][: MOST_ROWS * MOST_ACROSS - len(made)] + made
+    pairs = factors(cell) if cell and view == "window" else []
+    caption = _caption(trace, number, cell, [(view, said)] if said else [], in_words(found, counts))
+    shelves = _shelves(found)
     strip = 1.2 if pairs else 0.0
-    fig = new_figure(height=0.45 + tall + strip + _LINE * len(caption) + 0.15)
+    heights = [part for part in (*map(_tall, shelves), strip, _LINE * len(caption)) if part]
+    fig = new_figure(height=0.45 + sum(heights) + 0.15)
     _heading(fig, trace, number)
-    heights = [part for part in (tall, strip, _LINE * len(caption)) if part]
     rows = iter(fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
-    if found:
-        _matrices(next(rows), found)
+    for shelf in shelves:
+        _matrices(next(rows), shelf)
     if pairs:
         _strip(next(rows).subplots(), pairs, cell or {})
     text = next(rows)
@@ -74,10 +75,12 @@ def _heading(fig: Figure, trace: Trace, number: int) -> None:
     )  # fmt: skip
 
 
-def _caption(trace: Trace, number: int, cell: dict[str, Any] | None, more: str) -> list[str]:
-    """The four lines of the step, its reason, and what is not shown."""
+def _caption(
+    trace: Trace, number: int, cell: dict[str, Any] | None, view: list[tuple[str, str]], more: str
+) -> list[str]:
+    """The four lines of the step, what its view shows, its reason, and what is not shown."""
     step, lines = trace[number], []
-    for label, text in four_lines(trace, step, cell):
+    for label, text in (*four_lines(trace, step, cell), *view):
         for k, part in enumerate(text.splitlines()):
             wrapped = wrap(" " * 9 + part, _COLUMNS, indent=11)
             lines += [f"{label:9}" + wrapped[0][9:] if k == 0 else wrapped[0], *wrapped[1:]]
@@ -87,6 +90,29 @@ def _caption(trace: Trace, number: int, cell: dict[str, Any] | None, more: str) 
     for sentence in filter(None, (reason(step, cell), step.left_out, more)):
         lines += textwrap.wrap(sentence, _COLUMNS)
     return lines
+
+
+def _cut(one: Picture) -> Picture:
+    """Of a matrix with a row for each window those around the marked ones, so that the numbers can be read."""
+    rows, count = [r for r, _ in one.marks], len(one.matrix)
+    if count <= NUMBERED or not rows or max(rows) - min(rows) >= NUMBERED:
+        return one
+    start, stop = part_around(count, rows, NUMBERED)
+    marks = {(r - start, c): kinds for (r, c), kinds in one.marks.items()}
+    note = f"rows {start}–{stop - 1} of {count}"
+    return replace(one, matrix=one.matrix[start:stop], marks=marks, role="", note=note)
+
+
+def _shelves(found: list[Picture]) -> list[list[Picture]]:
+    """The matrices in rows of about the same length."""
+    count = -(-len(found) // MOST_ACROSS)
+    each = -(-len(found) // max(1, count))
+    return [found[k * each : (k + 1) * each] for k in range(count)]
+
+
+def _tall(shelf: list[Picture]) -> float:
+    """How many inches a row of matrices is high."""
+    return max(len(one.matrix) * _side(one, width) for one, width in zip(shelf, _widths(shelf), strict=True)) + 0.35
 
 
 def _matrices(part: Any, found: list[Picture]) -> None:

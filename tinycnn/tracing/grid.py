@@ -41,7 +41,7 @@ def grid(
     """
     found = {place: set(kinds) for place, kinds in marks.items()}
     H, W = matrix.shape
-    top, bottom = _part(H, [r for r, _ in found], rows)
+    top, bottom = part_around(H, [r for r, _ in found], rows)
     texts, left, right = _fitting(matrix[top:bottom], [c for _, c in found], show, columns - 4)
     lines = []
     width = max((len(text) for row in texts for text in row), default=1)
@@ -65,7 +65,7 @@ def side_by_side(pictures: Sequence[list[str]], columns: int) -> list[str]:
     return [*lines, *_row(row)] if row else lines
 
 
-def _part(length: int, wanted: Sequence[int], most: int) -> tuple[int, int]:
+def part_around(length: int, wanted: Sequence[int], most: int) -> tuple[int, int]:
     """Where to begin and end so that at most so many places are shown, those that are wanted among them."""
     if length <= most:
         return 0, length
@@ -80,7 +80,7 @@ def _fitting(
     """As many columns of the matrix as fit into so many columns of text, in words; and which those are."""
     W = matrix.shape[1]
     for most in range(W, 0, -1):
-        left, right = _part(W, wanted, most)
+        left, right = part_around(W, wanted, most)
         texts = [[show(value) for value in row[left:right]] for row in matrix]
         width = max((len(text) for row in texts for text in row), default=1) + 2
         if width * (right - left) + (4 if most < W else 0) <= columns or most == 1:

@@ -1,8 +1,8 @@
 """A page that plays a trace: one file that holds everything, asks no network for anything, and runs no other script.
 
 The parts lie in `page/`, as they were written. Here the modules are joined in the order in which they need each other,
-packed, and put into the page together with the trace; a policy in the page's head names the two scripts and the style
-by their hashes and forbids all else. Without scripts, and on paper, the key steps stand there in words.
+and put into the page together with the trace, both packed; a policy in the page's head names the two scripts and the
+style by their hashes and forbids all else. Without scripts, and on paper, the key steps stand there in words.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tinycnn.tracing.limits import LARGE_PAGE, MOST_IN_PAGE
 from tinycnn.tracing.outline import key_steps
 
 if TYPE_CHECKING:
-    from tinycnn.tracing.trace import Trace
+    from tinycnn.tracing.recorded import Trace
 
 PAGE = Path(__file__).with_name("page")
 _IMPORT = re.compile(r'^import (?:\{[^}]*\}|\w+) from "\./(\w+)\.js";\n', re.MULTILINE)
@@ -49,9 +49,9 @@ def save_html(trace: Trace, path: str | Path, title: str = "Step-through", most:
 
 def page(trace: Trace, title: str = "Step-through") -> str:
     """The page as text."""
-    data = json.dumps(trace.as_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    data = json.dumps(trace.as_dict(short=True), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     body = f'<section class="static" aria-label="Key steps">{key_steps(trace)}</section>'
-    carried = f'<script type="application/json" id="trace">{in_script(data)}</script>'
+    carried = f'<script type="text/plain" id="trace">{packed(data)}</script>'
     return assemble("start_player", title, body, carried)
 
 
@@ -71,12 +71,13 @@ def frame(trace: Trace) -> str:
         f'<iframe srcdoc="{inside}" sandbox="allow-scripts allow-downloads" title="Step-through of a training step" '
         f'width="100%" height="{_FRAME_HEIGHT}" style="border:1px solid #888"></iframe>'
     )
-    return f"{shown}<details><summary>The key steps in words</summary>{key_steps(trace)}</details>"
+    missing = "<p>If no player stands above, this notebook is not trusted: run the cell, or trust the notebook.</p>"
+    return f"{shown}<details><summary>The key steps in words</summary>{missing}{key_steps(trace)}</details>"
 
 
-def in_script(data: str) -> str:
-    """JSON as it may stand inside a script element: it means the same, and no `</script>` can be in it."""
-    return data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def packed(text: str) -> str:
+    """Text as the page carries it: compressed, and in letters that mean nothing to HTML."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
 def assemble(start: str, title: str, static: str, data: str) -> str:
@@ -88,10 +89,9 @@ def assemble(start: str, title: str, static: str, data: str) -> str:
         f"default-src 'none'; script-src {' '.join(hashes)}; style-src {_hash(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    packed = base64.b64encode(zlib.compress(program.encode(), 9)).decode("ascii")
     parts = {
         "policy": policy, "title": html.escape(title), "label": html.escape(title), "style": style, "static": static,
-        "trace": data, "program": packed, "start": unpack,
+        "trace": data, "program": packed(program), "start": unpack,
     }  # fmt: skip
     template = (PAGE / "player.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
@@ -99,7 +99,7 @@ def assemble(start: str, title: str, static: str, data: str) -> str:
 
 @cache
 def joined(start: str) -> str:
-    """A module and all that it needs as one: each once, after what it needs, without the words that link them."""
+    """A module and all it needs as one: each once, after what it needs, without remarks and what links them."""
     done: dict[str, str] = {}
 
     def visit(name: str) -> None:
@@ -111,7 +111,7 @@ def joined(start: str) -> str:
         done[name] = re.sub(r"^export (?=(?:async )?(?:const|function|class)\b)", "", _IMPORT.sub("", text), flags=re.M)
 
     visit(start)
-    return "\n".join(done.values())
+    return re.sub(r"^ *//.*\n", "", "\n".join(done.values()), flags=re.MULTILINE)
 
 
 def _hash(text: str) -> str:

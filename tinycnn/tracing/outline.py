@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinycnn.tracing.numbers import cell_number
+from tinycnn.formula.numbers import cell_number
 
 if TYPE_CHECKING:
+    from tinycnn.tracing.recorded import Trace
     from tinycnn.tracing.steps import Step
-    from tinycnn.tracing.trace import Trace
 
 MOST_STEPS = 60  # from the start; a page is for playing, and paper is patient but not endless
 _MOST_ROWS = _MOST_COLUMNS = 12
@@ -29,7 +29,7 @@ def _step(trace: Trace, step: Step) -> str:
     say = html.escape
     formula = "".join(f"<br>{say(line)}" for line in step.formula["text"].splitlines())
     parts = [
-        f"<h3>{step.number + 1}. {say(step.phase)} · {say(step.title)}</h3>", f"<p>{say(step.text)}</p>",
+        f"<h3>{step.number}. {say(step.phase)} · {say(step.title)}</h3>", f"<p>{say(step.text)}</p>",
         f"<p><code>{formula.removeprefix('<br>')}</code></p>" if formula else "",
         _example(trace, step), f"<p>{say(step.shape_note)}</p>", _result(trace, step),
         f"<p>{say(step.left_out)}</p>" if step.left_out else "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ import numpy as np
 from tinycnn.tracing.grid import CHANGED, LARGEST, WINDOW
 
 if TYPE_CHECKING:
+    from tinycnn.tracing.recorded import Trace
     from tinycnn.tracing.steps import Step
-    from tinycnn.tracing.trace import Trace
 
 Index = tuple[int, ...]
 Place = tuple[int, int]
@@ -47,11 +46,11 @@ def pictures(trace: Trace, step: Step, cell: dict[str, Any] | None) -> tuple[lis
             return [], {}
         return [_picture(trace, step, step.result, (0,) * max(0, array.ndim - 2), {}, False)], {}
     found, shown = [], dict[str, int]()
-    made = {one["symbol"] for one in cell["made"]}
-    for (symbol, lead), places in _marks(trace, step, cell).items():
-        shown[symbol] = shown.get(symbol, 0) + 1
-        if shown[symbol] <= _MOST_SLICES:
-            found.append(_picture(trace, step, symbol, lead, places, True, symbol in made))
+    for (symbol, lead, is_made), places in _marks(trace, step, cell).items():
+        if not is_made:
+            shown[symbol] = shown.get(symbol, 0) + 1
+        if is_made or shown[symbol] <= _MOST_SLICES:
+            found.append(_picture(trace, step, symbol, lead, places, not is_made, is_made))
     found.sort(key=lambda picture: len(picture.matrix) == 1)  # vectors behind matrices
     array = recorded(trace, step, cell["result"])
     if array is not None and array.size > 1:
@@ -103,25 +102,29 @@ def _visits(trace: Trace, step: Step, cell: dict[str, Any]) -> Picture | None:
     return Picture("windows on each pixel", (), counts, {at: [WINDOW]}, is_read=False)
 
 
-def _marks(trace: Trace, step: Step, cell: dict[str, Any]) -> dict[tuple[str, Index], dict[Place, list[str]]]:
-    """For every matrix that is read, the places in it."""
-    marks: dict[tuple[str, Index], dict[Place, list[str]]] = {}
-    for number, (symbol, index) in enumerate(_places(cell)):
-        array = recorded(trace, step, symbol)
-        if array is None or array.ndim == 0 or array.size < 2:
+def _marks(trace: Trace, step: Step, cell: dict[str, Any]) -> dict[tuple[str, Index, bool], dict[Place, list[str]]]:
+    """For every matrix that is read, the places in it; and for what the step makes and reads itself, as a new m."""
+    marks: dict[tuple[str, Index, bool], dict[Place, list[str]]] = {}
+    sources = trace.sources(step, cell["index"], cell["result"])
+    read = [(one["symbol"], tuple(one["index"]), is_made) for ones, is_made in ((sources, False), (cell["made"], True))
+            for one in ones]  # fmt: skip
+    best = None if cell["chosen"] is None else _chosen(cell)
+    for symbol, index, is_made in read:
+        array = recorded(trace, step, symbol, is_made)
+        if array is None or array.size < 2:
             continue
         lead, at = _split(index)
-        kinds = marks.setdefault((symbol, lead), {}).setdefault(at, [WINDOW])
-        if number == cell["chosen"]:
+        kinds = marks.setdefault((symbol, lead, is_made), {}).setdefault(at, [WINDOW])
+        if (symbol, index) == best:
             kinds.append(LARGEST)
     return marks
 
 
-def _places(cell: dict[str, Any]) -> Iterator[tuple[str, Index]]:
-    """Every cell that was read, in order."""
-    for term in cell["terms"]:
-        for read in term["reads"]:
-            yield read["symbol"], tuple(read["index"])
+def _chosen(cell: dict[str, Any]) -> tuple[str, Index] | None:
+    """The cell that is the largest of those read, where all of them are read plainly."""
+    reads = [read for term in cell["terms"] for read in term["reads"]]
+    best = reads[cell["chosen"]] if cell["chosen"] < len(reads) else None
+    return None if best is None else (best["symbol"], tuple(best["index"]))
 
 
 def _split(index: Index) -> tuple[Index, Place]:
@@ -139,5 +142,5 @@ def _picture(
     if len(marks) == matrix.size > 1:  # a window that is all of it says nothing
         marks = {place: [kind for kind in kinds if kind != WINDOW] for place, kinds in marks.items()}
     roles = {entry["symbol"]: entry["role"] for entry in (*step.reads, *step.writes)}
-    note = "" if step.phase != "update" else "after" if made else "before"
+    note = "" if symbol not in step.before else "after" if made else "before"
     return Picture(symbol, lead, matrix, marks, roles.get(symbol, ""), is_read, note)

@@ -20,8 +20,8 @@ from tinycnn.tracing.builder import Builder
 from tinycnn.tracing.calls import Calls
 from tinycnn.tracing.check import check_steps
 from tinycnn.tracing.limits import MOST_EXAMPLES
+from tinycnn.tracing.recorded import Trace
 from tinycnn.tracing.steps import plain_number
-from tinycnn.tracing.trace import Trace
 from tinycnn.tracing.twin import Twin
 from tinycnn.tracing.update import loss_after, penalty_steps, update_steps
 from tinycnn.tracing.watch import watching
@@ -107,6 +107,7 @@ class Recording:
         x, y = self.as_given
         with backends.backend("numpy"), backends.recording(), watching(self.calls):
             builder.weights = {id(w): key for key, w in model.named_params().items()}
+            builder.buffers = {id(buffer): key for key, buffer in model.named_buffers().items()}
             for key, w in model.named_params().items():
                 builder.origins.add(builder.store.put(w, "weight"), key, is_weight=True)
             builder.origins.add(builder.store.put(x, "activation"), "the examples as given")
@@ -240,5 +241,8 @@ def _size(layer: Layer) -> str:
     if layer.input_shape is None or layer.children():
         return ""
     size = layer.facts(layer.input_shape).size
-    return f"OH = {size}" if size.startswith(("⌊", "⌈")) else size
+    if not size.startswith(("⌊", "⌈")):
+        return size
+    names = ("OH", "OW")[3 - len(layer.input_shape) :]  # a sequence has but a width
+    return ", ".join(f"{name} = {one}" for name, one in zip(names, size.split(", "), strict=False))
 

@@ -31,7 +31,7 @@ def say(op: str, result: str, facts: Facts, formula: Formula, code: Callable[...
     """What is said of a step: by its op and its result, else in the op's own words."""
     facts = facts | _counted(op, facts)
     base = op.removesuffix("_forward").removesuffix("_backward").removesuffix("_step")
-    noun = NOUNS.get(base, base.replace("_", " "))
+    noun = NOUNS.get(f"{base}.{result}") or NOUNS.get(base, base.replace("_", " "))
     if op.endswith("_backward"):
         title = f"{facts['whose']}: {noun} backward, {result}"
         template = BACKWARD.get(f"{base}.{result}") or BACKWARD.get(base)
@@ -88,9 +88,10 @@ def cell_why(cell: dict[str, Any], op: str, border: int) -> str:
     reads = [read for term in cell["terms"] for read in term["reads"]]
     said = []
     if cell["chosen"] is not None and len(reads) > 1:
-        first, best = reads[0]["index"], reads[cell["chosen"]]["index"] if len(reads) > cell["chosen"] else None
+        best = reads[cell["chosen"]]["index"] if len(reads) > cell["chosen"] else None
         if best is not None and reads[cell["chosen"]]["symbol"] == reads[0]["symbol"] and len(best) >= 2:
-            row, column = best[-2] - first[-2], best[-1] - first[-1]
+            seen = [read["index"] for read in reads if read["symbol"] == reads[0]["symbol"]]
+            row, column = (sorted({at[k] for at in seen}).index(best[k]) for k in (-2, -1))  # it may have gaps
             said.append(f"Row {row}, column {column} of the window won.")
     if border:
         said.append(f"{border} of the {len({tuple(r['index']) for r in reads if r['symbol'] == 'xp'})} numbers lie on "
@@ -100,5 +101,5 @@ def cell_why(cell: dict[str, Any], op: str, border: int) -> str:
         count = len({tuple(r["index"]) for r in reads if r["symbol"] == "dy"})
         said.append(f"{count} gradients come back to it, and add." if count > 1 else "One gradient comes back to it.")
     elif op.endswith("pool2d_backward") and cell["result"] == "dx" and not cell["terms"]:
-        said.append("It won no window, so nothing comes back to it.")
+        said.append(f"It {'lay in' if op.startswith('avg') else 'won'} no window, so nothing comes back to it.")
     return " ".join(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import numpy as np
 import tinycnn.formula as language
 from tinycnn.formula import Formula, printing
 from tinycnn.formula.loops import LoopNest
-from tinycnn.formula.parse import Statement
+from tinycnn.formula.parse import Statement, reduction
 from tinycnn.tracing.cells import RecordedCells
 from tinycnn.tracing.program import needed_for, program
 
@@ -86,10 +87,28 @@ def parts_for(
     targets: set[str] = set()
     read: dict[str, None] = {}
     for nest in nests:
-        read |= dict.fromkeys(sorted((nest.used & names.keys()) - targets, key=_order(formula)))
+        used = (nest.used & names.keys()) - targets - _ruled_out(nest, names)
+        read |= dict.fromkeys(sorted(used, key=_order(formula)))
         targets.add(nest.target)
     shapes = {target: np.shape(cells.names[target]) for target in targets}
     return shown(formula, nests), program(nests, sizes, shapes), tuple(read)
+
+
+def _ruled_out(nest: LoopNest, names: dict[str, Any]) -> set[str]:
+    """What stands only where a plain number forbids to look: in training, the mean that prediction is given."""
+    looked_at: set[str] = set()
+    waiting: list[ast.AST] = [nest.expr, *nest.places, *(expr for _, expr in nest.macros.tuples)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name):
+            looked_at.add(node.id)
+        if (reduced := reduction(node)) is not None:
+            waiting.append(reduced[2])
+        elif isinstance(node, ast.IfExp) and isinstance(node.test, ast.Name) and _is_number(names.get(node.test.id)):
+            waiting += [node.test, node.body if names[node.test.id] else node.orelse]
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return {node.id for node in ast.walk(nest.expr) if isinstance(node, ast.Name)} - looked_at
 
 
 def _order(formula: Formula) -> Callable[[str], tuple[int, str]]:

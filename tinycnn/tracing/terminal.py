@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from tinycnn.explanation.layout import wrap
+from tinycnn.formula.numbers import cell_number, formula_number
 from tinycnn.tracing.grid import ASCII, UNICODE, Box, grid, side_by_side
-from tinycnn.tracing.numbers import cell_number, formula_number
-from tinycnn.tracing.pictures import in_words, pictures, recorded
+from tinycnn.tracing.pictures import Picture, in_words, pictures, recorded
+from tinycnn.tracing.products import checked_view, product_pictures
 
 if TYPE_CHECKING:
+    from tinycnn.tracing.recorded import Trace
     from tinycnn.tracing.steps import Step
-    from tinycnn.tracing.trace import Trace
 
 Index = tuple[int, ...]
 _LABEL = 10  # columns of "formula" and the like
 _BESIDE = 50  # columns of a matrix that others shall stand beside
+_ROWS = 8  # of a matrix
 _MOST_WHERE = 4  # lines of what was made on the way
 
 
@@ -45,7 +47,7 @@ def box_for(stream: TextIO) -> Box:
 
 
 def step_lines(
-    trace: Trace, number: int, index: Index | None = None, columns: int = 80, box: Box = UNICODE
+    trace: Trace, number: int, index: Index | None = None, columns: int = 80, box: Box = UNICODE, view: str = "window"
 ) -> list[str]:
     """A layer's step, or with `index` the step of one cell of its result, as lines of at most so many columns."""
     step = trace[number]
@@ -54,15 +56,30 @@ def step_lines(
     for label, text in four_lines(trace, step, cell):
         lines += _labelled(label, text, columns)
     for where in where_lines(step, cell):
-        lines += _labelled("where", where, columns)
+        lines += _labelled("where", where, columns) if cell else _sentences("where", where, columns)
     for sentence in filter(None, (reason(step, cell), step.left_out)):
         lines += textwrap.wrap(sentence, columns - 2, initial_indent="  ", subsequent_indent="  ")
-    found, counts = pictures(trace, step, cell)
+    found, counts, said = seen_as(trace, step, cell, view)
+    lines += _labelled(view, said, columns)
     more = in_words(found, counts)
-    widest = columns if len(found) < 2 else min(columns, _BESIDE)
-    drawn = [grid(one.title, one.matrix, cell_number, one.marks, columns=widest, box=box) for one in found]
+    widest = columns if len(found) < 2 or said else min(columns, _BESIDE)
+    rows = _ROWS + bool(said)  # of a 3×3 window all nine taps
+    drawn = [grid(one.title, one.matrix, cell_number, one.marks, rows, widest, box) for one in found]
     lines = [*lines, "", *side_by_side([*drawn, *([[more]] if more else [])], columns)] if drawn else lines
     return [line.rstrip() for line in lines]
+
+
+def seen_as(
+    trace: Trace, step: Step, cell: dict[str, Any] | None, view: str
+) -> tuple[list[Picture], dict[str, int], str]:
+    """The matrices of a view, how many of each array are read, and what is to be said of them.
+
+    Raises ValueError for a view that the step does not have.
+    """
+    if checked_view(step, view) == "window":
+        return *pictures(trace, step, cell), ""
+    found, said = product_pictures(trace, step, cell, view)
+    return found, {}, said
 
 
 def stream_lines(trace: Trace, columns: int = 80, box: Box = UNICODE) -> Iterator[str]:
@@ -72,15 +89,12 @@ def stream_lines(trace: Trace, columns: int = 80, box: Box = UNICODE) -> Iterato
         yield ""
 
 
-def printed(trace: Trace, number: int | None = None, index: Index | None = None) -> None:
+def printed(trace: Trace, number: int | None = None, index: Index | None = None, view: str = "window") -> None:
     """Print one step, or all of them, as the terminal can show it."""
     box, columns = box_for(sys.stdout), screen_width()
-    if number is not None and not isinstance(number, int | np.integer):
-        last = len(trace.steps) - 1
-        raise TypeError(f"a step goes by its number, 0 to {last}, got {number!r}; find(layer) has those of a layer")
     numbers = range(len(trace.steps)) if number is None else [trace.seek(number).number]
     for one in numbers:
-        print(*(safe(line, box) for line in step_lines(trace, one, index, columns, box)), sep="\n", end="\n\n")
+        print(*(safe(line, box) for line in step_lines(trace, one, index, columns, box, view)), sep="\n", end="\n\n")
 
 
 def safe(line: str, box: Box) -> str:
@@ -163,6 +177,17 @@ def _labelled(label: str, text: str, columns: int) -> list[str]:
         wrapped = wrap(" " * _LABEL + part, columns, indent=_LABEL + 2)
         lines += wrapped
     return [f"  {label:{_LABEL - 2}}" + lines[0][_LABEL:], *lines[1:]]
+
+
+def _sentences(label: str, text: str, columns: int) -> list[str]:
+    """What the letters mean, set so that no explanation is torn that fits on a line."""
+    lines, room = [""], columns - _LABEL
+    for part in text.split("; "):
+        for piece in [f"{part};"] if len(part) < room else textwrap.wrap(f"{part};", room, break_on_hyphens=False):
+            joined = f"{lines[-1]} {piece}".strip()
+            lines = [*lines[:-1], joined] if len(joined) <= room else [*lines, piece]
+    lines[-1] = lines[-1].removesuffix(";")
+    return [f"  {label:{_LABEL - 2}}" + lines[0], *(" " * _LABEL + line for line in lines[1:])]
 
 
 def _made(made: dict[str, Any]) -> str:

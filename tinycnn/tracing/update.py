@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.formula.numbers import formula_number
 from tinycnn.layers.base import Array
 from tinycnn.model.sequential import Sequential
 from tinycnn.optim import clip_value
 from tinycnn.tracing.builder import Builder
 from tinycnn.tracing.calls import Calls
 from tinycnn.tracing.formulas import WITH_PENALTY, WITH_PULL
-from tinycnn.tracing.numbers import formula_number
 from tinycnn.tracing.sentences import Said
 from tinycnn.tracing.twin import Twin
 

@@ -17,7 +17,8 @@ NOUNS = {
     "momentum": "a step with momentum", "adam": "Adam's step", "adamw": "AdamW's step", "adagrad": "AdaGrad's step",
     "rmsprop": "RMSProp's step", "adadelta": "AdaDelta's step", "clip_value": "clipped by value",
     "clip_norm": "clipped by length", "decayed_gradient": "weight decay", "l1_penalty": "the L1 penalty",
-    "l2_penalty": "the L2 penalty", "log_softmax": "log-softmax",
+    "l2_penalty": "the L2 penalty", "l1_penalty.dw": "the L1 penalty's pull", "l2_penalty.dw": "the L2 penalty's pull",
+    "log_softmax": "log-softmax",
 }  # fmt: skip
 
 FORWARD = {

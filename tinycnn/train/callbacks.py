@@ -27,8 +27,8 @@ from tinycnn.train.run import Run
 class Callback:
     """Something that watches a run. A subclass overrides the moments that it cares for.
 
-    What `state` gives (numbers, text, arrays, in dictionaries and lists) is kept in the checkpoint, and handed to
-    `restore` where the run goes on.
+    What `state` gives (numbers, text, None, arrays of numbers, and dictionaries with text for keys and lists of these)
+    is kept in the checkpoint, and handed to `restore` where the run goes on. It is looked at before the first step.
     """
 
     def check(self, run: Run) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Trainable(Protocol):
     seed: int
     epochs_seen: int
     preprocessing: dict[str, Any]
+    dtype: np.dtype
 
     def walk(self, prefix: str = "") -> Iterator[tuple[str, Any]]: ...  # noqa: D102
     def forward(self, x: Array, train: bool = False) -> Array: ...  # noqa: D102
@@ -114,10 +115,11 @@ def fit(run: Run, resume_from: str | Path | None = None) -> History:
         with interrupts(bool(checkpoints)) as asked:
             for callback in run.callbacks:
                 callback.begin(run)
+            if checkpoints:
+                run.check_state()
             while not run.reason and (run.epoch < run.epochs or not run.epoch_is_over):
                 _epoch(run, asked, checkpoints)
-            for callback in run.callbacks:
-                callback.end(run)
+            _end(run, asked, checkpoints)
     finally:
         run.progress.close()
     if run.reason:
@@ -158,12 +160,24 @@ def _tell(run: Run, moment: str, asked: Asked, checkpoints: list[Checkpoint]) ->
     for callback in run.callbacks:
         callback.settle(run)
     if asked.signal is not None:
-        saved = [one for one in checkpoints if one.save(run)]
-        where = f"saved in {saved[0].last}: go on with resume_from={str(saved[0].last)!r}" if saved else "not saved"
-        error = asked.error(f"training was interrupted at {run.position}; the run is {where}")
-        if isinstance(error, Terminated):  # which shows no words of its own
-            run.progress.last_words(str(error))
-        raise error
+        _interrupted(run, asked, [one for one in checkpoints if one.save(run)])
+
+
+def _end(run: Run, asked: Asked, checkpoints: list[Checkpoint]) -> None:
+    """Let every callback finish. A signal that came meanwhile ends the program still: the run was saved before."""
+    for callback in run.callbacks:
+        callback.end(run)
+    if asked.signal is not None:
+        _interrupted(run, asked, [one for one in checkpoints if one.last.exists()])
+
+
+def _interrupted(run: Run, asked: Asked, saved: list[Checkpoint]) -> NoReturn:
+    """End the run as the signal asks, and say where it can be gone on with."""
+    where = f"saved in {saved[0].last}: go on with resume_from={str(saved[0].last)!r}" if saved else "not saved"
+    error = asked.error(f"training was interrupted at {run.position}; the run is {where}")
+    if isinstance(error, Terminated):  # which shows no words of its own
+        run.progress.last_words(str(error))
+    raise error
 
 
 Batch = tuple[Array, Array, Array]

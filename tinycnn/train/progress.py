@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+BAR = "{desc} {n}/{total} |{bar}| {remaining}{postfix}"  # short, so that a narrow terminal does not cut the numbers
+
 
 class Progress:
     """Reports batches and epochs. `verbose`: 0 is silent, 1 a bar on a terminal (else plain lines), 2 plain lines."""
@@ -26,7 +28,7 @@ class Progress:
             from tqdm.std import tqdm
 
             title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
-            self._bar = tqdm(total=self.steps, initial=done, desc=title, file=sys.stdout, unit="batch", leave=False)
+            self._bar = tqdm(total=self.steps, initial=done, desc=title, file=sys.stdout, leave=False, bar_format=BAR)
 
     def batch(self, numbers: Mapping[str, float]) -> None:
         """Advance the bar by a batch."""

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinycnn.backends import serving
 from tinycnn.files import sha256
 from tinycnn.naming import lookup
 from tinycnn.train.history import History, Mean
 from tinycnn.train.progress import Progress
+from tinycnn.train.state import check_state
 
 if TYPE_CHECKING:
     from tinycnn.train.callbacks import Callback
@@ -117,7 +119,8 @@ class Run:
         for what, ours in self._told().items():
             theirs = saved["told"].get(what)
             if theirs != ours:
-                raise ValueError(f"its {what} was {theirs}, and here it is {ours}")
+                hint = f": choose it by tinycnn.backend({theirs!r})" if what == "rung" and theirs else ""
+                raise ValueError(f"its {what} was {theirs}, and here it is {ours}{hint}")
         self.model.load_state_dict(saved["model"])
         self.epoch, self.step, self.epoch_is_over = saved["epoch"], saved["step"], saved["epoch_is_over"]
         self.order, self.mean, self.rate = saved["order"], Mean(), float(saved["rate"])
@@ -126,6 +129,11 @@ class Run:
         for name, callback in self._named_callbacks():
             if name in saved["callbacks"]:
                 callback.restore(saved["callbacks"][name])
+
+    def check_state(self) -> None:
+        """Raise TypeError if a callback remembers what no file could give back."""
+        for name, callback in self._named_callbacks():
+            check_state(callback.state(), f"the state of {name}")
 
     def _told(self) -> dict[str, Any]:
         """What must be the same where a run goes on, as text and numbers."""
@@ -143,6 +151,8 @@ class Run:
             "augmentation": repr(self.augment),
             "preprocessing": repr(self.model.preprocessing),
             "seed": self.model.seed,
+            "float type": self.model.dtype.name,
+            "rung": serving(),
         }
 
     def _named_callbacks(self) -> list[tuple[str, Callback]]:

@@ -7,6 +7,7 @@ the rest is JSON in its header, which says where each array belongs; nothing in 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,19 @@ ARRAY = "array of this name"  # the one key of what stands in the JSON for an ar
 
 
 def save_state(state: dict[str, Any], path: str | Path) -> None:
-    """Write a state, whole or not at all; raises OSError if the folder cannot be written or the disk is full."""
+    """Write a state, whole or not at all; raises OSError if the folder cannot be written or the disk is full.
+
+    Raises TypeError for what the file could not give back as it was; a tuple comes back as a list.
+    """
     tensors: dict[str, Array] = {}
     text = json.dumps(_without_arrays(state, "", tensors))
     entries = {"format": FORMAT, "format_version": VERSION, "state": text, "sha256": digest(text, tensors)}
     write_whole(path, to_bytes(tensors, entries))
+
+
+def check_state(state: Any, name: str) -> None:
+    """Raise TypeError, which says where in the state of this name it is, for what no file could give back."""
+    _without_arrays(state, name, {})
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
@@ -59,13 +68,28 @@ def _without_arrays(value: Any, path: str, tensors: dict[str, Array]) -> Any:
     if isinstance(value, np.ndarray) and value.ndim:
         if path in tensors:
             raise ValueError(f"two arrays of the state would be called {path!r}")
-        tensors[path] = value
+        if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
+            raise _not_kept(path, f"an array of {value.dtype}")
+        tensors[path] = value.astype(value.dtype.newbyteorder("="), copy=False)  # the file knows one order of bytes
         return {ARRAY: path}
-    if isinstance(value, dict):
-        return {str(k): _without_arrays(v, f"{path}/{k}" if path else str(k), tensors) for k, v in value.items()}
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or key == ARRAY:
+                raise _not_kept(path, f"a dictionary with the key {key!r}")
+        return {k: _without_arrays(v, f"{path}/{k}" if path else k, tensors) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_without_arrays(v, f"{path}/{k}", tensors) for k, v in enumerate(value)]
-    return value.item() if isinstance(value, np.generic | np.ndarray) else value
+    value = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise _not_kept(path, f"a {type(value).__name__}")
+
+
+def _not_kept(path: str, what: str) -> TypeError:
+    return TypeError(
+        f"{path} is {what}, which a checkpoint cannot keep: a state is numbers, text, None, arrays of numbers, and "
+        "lists and dictionaries (with text for keys) of these"
+    )
 
 
 def _with_arrays(value: Any, tensors: dict[str, Array]) -> Any:

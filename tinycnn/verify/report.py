@@ -20,12 +20,14 @@ def table(rows: list[Row], width: int | None = None) -> str:
     relu     numeric  complex step     12  2.0e-16    1e-12  ok
     """
     columns = width or shutil.get_terminal_size().columns
-    names = max(len(row.formula) for row in rows) if rows else 7
+    several = len(_served(rows)) > 1
+    title = lambda row: f"{row.formula}, {row.backend}" if several and row.backend != "formula" else row.formula  # noqa: E731
+    names = max(len(title(row)) for row in rows) if rows else 7
     names, witnesses = max(names, len(_HEAD[0])), max([7, *(len(row.witness) for row in rows)])
     rest = 5 + 2 + 7 + 2 + 7 + 2 + 6 + 8  # cases, worst, allowed, the verdict, and what stands between
     how = max(12, min(max([12, *(len(row.method) for row in rows)]), columns - names - witnesses - rest))
     lines = [f"{_HEAD[0]:{names}}  {_HEAD[1]:{witnesses}}  {_HEAD[2]:{how}}  cases    worst  allowed"]
-    for name, group in itertools.groupby(rows, key=lambda row: row.formula):
+    for name, group in itertools.groupby(rows, key=title):
         for place, row in enumerate(group):
             shown = row.method if len(row.method) <= how else row.method[: how - 1] + "…"
             lines.append(
@@ -38,16 +40,21 @@ def table(rows: list[Row], width: int | None = None) -> str:
 def summary(rows: list[Row], seconds: float) -> str:
     """What the table comes to: how many formulas, witnesses and cases, what failed, and how long it took."""
     failed = [row for row in rows if not row.passed]
-    served = sorted({row.backend for row in rows if row.backend != "formula"})
+    served = _served(rows)
     formulas = len({row.formula for row in rows})
     lines = [
         f"{formulas} formulas, {len(rows)} rows, {sum(row.cases for row in rows):,} cases"
-        + (f", ops served by {', '.join(served)}" if served else "")
+        + (f", ops served by {' and by '.join(served)}" if served else "")
         + f"; {seconds:.0f} s"
     ]
     lines += [_said(row) for row in failed]
     lines.append("every witness agrees" if not failed else f"{len(failed)} of {len(rows)} rows FAILED")
     return "\n".join(lines)
+
+
+def _served(rows: Iterable[Row]) -> list[str]:
+    """The rungs that served ops."""
+    return sorted({row.backend for row in rows if row.backend != "formula"})
 
 
 def _said(row: Row) -> str:

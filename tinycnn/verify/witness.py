@@ -6,7 +6,7 @@ numerical derivatives, and software nobody here wrote. Anything else owes two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -22,13 +22,14 @@ DRAWN, DRAWN_THOROUGH = 20, 200  # cases of each op beside those of the table
 
 
 def witness(
-    names: Iterable[str] = (), backend: str | None = None, thorough: bool = False, seed: int = 0,
+    names: Iterable[str] = (), backend: str | Sequence[str] | None = None, thorough: bool = False, seed: int = 0,
     progress: Callable[[list[Job]], Iterable[Job]] = list,
 ) -> list[Row]:  # fmt: skip
     """Hold every formula (or those of these names) to its witnesses; returns the rows of the table.
 
-    `backend` names the rung that serves the ops, the one in force unless told. `thorough` draws more cases. `progress`
-    is handed the list of jobs, and gives them back one by one.
+    `backend` names the rung that serves the ops, the one in force unless told; of several, the ops are held to their
+    witnesses on each, and what no rung serves once. `thorough` draws more cases. `progress` is handed the list of jobs,
+    and gives them back one by one.
 
     Raises ValueError for a name that is no formula, or no rung.
 
@@ -41,9 +42,12 @@ def witness(
     external forward: PyTorch 2.13, recorded True
     external backward: PyTorch 2.13, recorded True
     """
-    rung = backends.current() if backend is None else lookup(backends.RUNGS, backend, "backend")
+    chosen = [backend] if isinstance(backend, str) else backend or ()
+    rungs = [lookup(backends.RUNGS, name, "backend") for name in chosen] or [backends.current()]
     wanted = {_formula_of(name) for name in names}
-    rows = [row for _, job in progress(list(_jobs(rung, wanted, thorough, seed))) for row in job()]
+    jobs = [job for rung in rungs for job in _op_jobs(rung, wanted, thorough, seed)]
+    jobs += _other_jobs(wanted, thorough, seed)
+    rows = [row for _, job in progress(jobs) for row in job()]
     return [row for row in rows if not wanted or row.formula in wanted]
 
 
@@ -75,19 +79,10 @@ def unproved(rows: Iterable[Row]) -> dict[str, str]:
     return found
 
 
-def _jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> Iterator[Job]:
-    """What is to be done, an op or a group of formulas at a time."""
+def _op_jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> Iterator[Job]:
+    """What is to be done of the ops on a rung, one at a time."""
     from tinycnn.verify.cases import CASES, NumpyChooser, draw_case
-    from tinycnn.verify.witness_data import data_rows
-    from tinycnn.verify.witness_foundations import foundation_rows
-    from tinycnn.verify.witness_images import image_rows
-    from tinycnn.verify.witness_initialisers import initialiser_rows
-    from tinycnn.verify.witness_judging import judging_rows
-    from tinycnn.verify.witness_metrics import metric_rows
     from tinycnn.verify.witness_ops import op_rows
-    from tinycnn.verify.witness_optimizers import optimizer_rows
-    from tinycnn.verify.witness_parts import part_rows
-    from tinycnn.verify.witness_schedules import schedule_rows
 
     for name in dict.fromkeys(case.name for case in CASES):
         if wanted and name not in wanted:
@@ -95,7 +90,22 @@ def _jobs(rung: backends.Rung, wanted: set[str], thorough: bool, seed: int) -> I
         chooser = NumpyChooser(np.random.default_rng([seed, len(name)]))
         drawn = [draw_case(name, chooser) for _ in range(DRAWN_THOROUGH if thorough else DRAWN)]
         cases = [case for case in CASES if case.name == name] + drawn
-        yield name, partial(op_rows, name, cases, rung, rung.name, seed)
+        yield f"{name}, {rung.name}", partial(op_rows, name, cases, rung, rung.name, seed)
+
+
+def _other_jobs(wanted: set[str], thorough: bool, seed: int) -> Iterator[Job]:
+    """What is to be done of all else, a group of formulas at a time."""
+    from tinycnn.verify.cases import CASES
+    from tinycnn.verify.witness_data import data_rows
+    from tinycnn.verify.witness_foundations import foundation_rows
+    from tinycnn.verify.witness_images import image_rows
+    from tinycnn.verify.witness_initialisers import initialiser_rows
+    from tinycnn.verify.witness_judging import judging_rows
+    from tinycnn.verify.witness_metrics import metric_rows
+    from tinycnn.verify.witness_optimizers import optimizer_rows
+    from tinycnn.verify.witness_parts import part_rows
+    from tinycnn.verify.witness_schedules import schedule_rows
+
     pairs = {case.name for case in CASES}
     if wanted <= pairs and wanted:
         return

@@ -7,20 +7,37 @@ const SHOWN_FIRST = 6,
   SHOWN_LAST = 2,
   MOST_SHOWN = 27; // of a long sum
 
-// One value, and the parts it was made from; a "read" that the formula itself made has its own parts in `made`.
+// One value, and the parts it was made from; a "read" that the formula itself made has its own parts in `made`, and
+// `because` holds what was looked at to find them: the test of an `if`, a place that is looked up, a window's argmax.
 export class Cell {
-  constructor(kind, value, parts = [], symbol = "", index = [], made = null) {
-    Object.assign(this, { kind, value, parts, symbol, index, made });
+  constructor(kind, value, parts = [], symbol = "", index = [], made = null, because = []) {
+    Object.assign(this, { kind, value, parts, symbol, index, made, because });
+  }
+
+  // The same cell, with more that was looked at to find it.
+  found(because) {
+    const { kind, value, parts, symbol, index, made } = this;
+    return because.length ? new Cell(kind, value, parts, symbol, index, made, [...this.because, ...because]) : this;
   }
 
   get reads() {
     return this.kind === "read" ? [this] : this.parts.flatMap((part) => part.reads);
   }
 
-  // Also what was read by what the formula made on the way.
-  get deepReads() {
-    const own = this.kind === "read" ? [this] : [];
-    return [...own, ...(this.made?.deepReads ?? []), ...this.parts.flatMap((part) => part.deepReads)];
+  // Every given cell that this one depends on, once each: what was read, through all that was made of it.
+  get sources() {
+    const found = new Map(),
+      done = new Set(), // the mean of a channel has parts by the thousand, and every cell may read it
+      waiting = [this];
+    while (waiting.length) {
+      const cell = waiting.pop();
+      if (done.has(cell)) continue;
+      done.add(cell);
+      if (cell.kind === "read" && !cell.made) found.set(cell.place, cell);
+      const more = [...cell.parts, ...(cell.made ? [cell.made] : []), ...cell.because];
+      for (const one of more.reverse()) waiting.push(one);
+    }
+    return [...found.values()];
   }
 
   get terms() {

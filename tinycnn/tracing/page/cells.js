@@ -82,13 +82,10 @@ function openIndices(node, words, found = new Set(), bound = []) {
   return found;
 }
 
-// The places at which an expression reads an array.
-function readsOf(node, symbol, found) {
-  if (!Array.isArray(node)) return found;
-  if (node[0] === "read" && node[1] === symbol) found.push(node[2]);
-  if (node[0] === "name" && node[1] === symbol) found.push([]);
-  for (const child of node) readsOf(child, symbol, found);
-  return found;
+// The arrays that an index expression looks up, as the expressions that read them.
+function tables(node) {
+  if (!Array.isArray(node)) return [];
+  return [...(node[0] === "read" ? [node] : []), ...node.flatMap(tables)];
 }
 
 // What `value` says a name is: {shape, data}; a plain number is an array without axes.
@@ -106,6 +103,11 @@ export class Cells {
       for (const node of [...statement.places, ...(statement.scatter ? [statement.expr] : [])])
         this.open(node, k, found);
       return Object.keys(statement.indices).filter((name) => found.has(name));
+    });
+    // How far indices run, and the words that `let` defines: each as far as the index it is the place of.
+    this.sizes = program.map(({ indices, let: defined }) => {
+      const words = defined.flatMap(([names, expr]) => names.map((name, axis) => [name, indices[expr[1][axis]]]));
+      return { ...indices, ...Object.fromEntries(words) };
     });
   }
 
@@ -130,24 +132,51 @@ export class Cells {
 
   make(symbol, index, before) {
     let added = [];
+    const because = [];
     for (let k = before - 1; k >= 0; k--) {
       const statement = this.program[k];
       if (statement.target !== symbol) continue;
       const turns = this.landings(index, k);
+      because.push(...this.deciding(index, k, statement.scatter ? turns : turns.slice(-1)));
       if (statement.scatter) {
         added = [...turns.map((turn) => this.expand(statement.expr, turn, k)), ...added];
       } else if (turns.length) {
         const first = this.expand(statement.expr, turns.at(-1), k);
-        return added.length ? total([first, ...added]) : first;
+        return (added.length ? total([first, ...added]) : first).found(because);
       }
     }
     const start = this.given(symbol, index);
     const scattered = this.program.slice(0, before).some((one) => one.target === symbol && one.scatter);
     if (start !== 0 || !scattered) {
       added = [new Cell("read", start, [], symbol, index), ...added];
-      if (added.length === 1) return added[0];
+      if (added.length === 1) return added[0].found(because);
     }
-    return total(added);
+    return total(added).found(because);
+  }
+
+  // What was looked at to find where statement k writes: tables of places, and what an argmax was taken of.
+  deciding(index, k, turns) {
+    const { places, let: defined } = this.program[k],
+      found = turns.flatMap((turn) => this.lookedUp(places, turn, k));
+    for (const [, [, names, body]] of defined)
+      for (const turn of this.rivals(index, k))
+        for (const at of this.turns(names, k)) found.push(this.expand(body, { ...turn, ...at }, k));
+    return found;
+  }
+
+  // The numbers that stand inside index expressions.
+  lookedUp(places, at, k) {
+    return places.flatMap(tables).map((node) => this.expand(node, at, k));
+  }
+
+  // Every turn that would write to this cell if the words of `let` came out for it: the windows that hold a pixel.
+  rivals(index, k) {
+    const { target, places } = this.program[k],
+      themselves = Object.fromEntries(Object.keys(this.words[k]).map((name) => [name, [name]]));
+    const open = (place) => openIndices(place, themselves);
+    return this.solve(this.flat(target, places, index), k, places, open, (row) => row).map((row) =>
+      Object.fromEntries(Object.entries(row).filter(([name]) => !(name in themselves))),
+    );
   }
 
   given(symbol, index) {
@@ -176,7 +205,8 @@ export class Cells {
   expand(expr, at, k) {
     const go = (node, more) => this.expand(node, more ? { ...at, ...more } : at, k);
     const [kind, ...rest] = expr;
-    if (kind === "read") return this.read(rest[0], this.place(rest[0], rest[1], at, k), k);
+    if (kind === "read")
+      return this.read(rest[0], this.place(rest[0], rest[1], at, k), k).found(this.lookedUp(rest[1], at, k));
     if (kind in SIGNS) {
       const parts = rest.map((part) => go(part));
       return new Cell(SIGNS[kind], APPLY[kind](parts[0].value, parts[1].value), parts);
@@ -193,7 +223,10 @@ export class Cells {
       const part = go(rest[0]);
       return new Cell(MINUS, -part.value, [part]);
     }
-    if (kind === "if") return go(go(rest[0]).value ? rest[1] : rest[2]);
+    if (kind === "if") {
+      const test = go(rest[0]);
+      return go(test.value ? rest[1] : rest[2]).found([test]);
+    }
     if (kind === "cmp") {
       const parts = rest[1].map((part) => go(part));
       const holds = rest[0].every((order, i) => COMPARE[order](parts[i].value, parts[i + 1].value));
@@ -210,7 +243,7 @@ export class Cells {
 
   // Every setting of some indices, the last of them running fastest.
   *turns(names, k) {
-    const sizes = names.map((name) => this.program[k].indices[name]);
+    const sizes = names.map((name) => this.sizes[k][name]);
     const count = sizes.reduce((product, size) => product * size, 1);
     for (let flat = 0; flat < count; flat++) {
       const place = unravel(flat, sizes);
@@ -250,21 +283,20 @@ export class Cells {
   }
 
   // The settings of the indices that give these expressions these values. The table of candidates grows by one place's
-  // indices at a time and shrinks at once to those that fit.
-  solve(wanted, k, places) {
+  // indices at a time and shrinks at once to those that fit. `openOf` says which indices a place has, `known` what
+  // follows from a row.
+  solve(wanted, k, places, openOf = (place) => this.open(place, k), known = (row) => this.withWords(row, k)) {
     if (places.length !== wanted.length) return [];
     let table = [{}];
-    const waiting = places.map((place, axis) => ({ place, wanted: wanted[axis], open: [...this.open(place, k)] }));
+    const waiting = places.map((place, axis) => ({ place, wanted: wanted[axis], open: [...openOf(place)] }));
     while (waiting.length) {
       const missing = ({ open }) => open.filter((name) => !(name in table[0]));
       waiting.sort((a, b) => missing(a).length - missing(b).length);
-      const { place, wanted: value, open } = waiting.shift();
+      const { place, wanted: value, open: own } = waiting.shift();
       const lone = place[0] === "idx" && !(place[1] in table[0]);
       table = lone
         ? this.fixed(table, place[1], value, k)
-        : this.cross(table, missing({ open }), k).filter(
-            (row) => this.number(place, this.withWords(row, k), k) === value,
-          );
+        : this.cross(table, missing({ open: own }), k).filter((row) => this.number(place, known(row), k) === value);
       if (!table.length) return [];
     }
     return table;
@@ -292,30 +324,6 @@ export class Cells {
       this.known.set(key, best);
     }
     return this.known.get(key);
-  }
-
-  // Every cell of `result` that this cell of an operand has a part in: the formula's index maps, read backwards.
-  readers(symbol, index, result) {
-    const found = new Map(),
-      seen = new Set(),
-      waiting = [[symbol, index, 0]];
-    while (waiting.length) {
-      const [name, place, from] = waiting.pop();
-      for (let k = from; k < this.program.length; k++) {
-        const { target, places, expr } = this.program[k];
-        for (const read of readsOf(expr, name, [])) {
-          for (const row of this.sorted(this.solve(this.flat(name, read, place), k, read), k)) {
-            const cell = this.place(target, places, row, k),
-              key = `${k}|${cell}`;
-            if (seen.has(key)) continue;
-            seen.add(key);
-            if (target === result) found.set(String(cell), cell);
-            else waiting.push([target, cell, k + 1]);
-          }
-        }
-      }
-    }
-    return [...found.values()];
   }
 
   fixed(table, name, wanted, k) {

@@ -2,14 +2,18 @@
 
 const NEGATIVE = [0x21, 0x66, 0xac],
   ZERO = [0xf7, 0xf7, 0xf7],
-  POSITIVE = [0xb3, 0x58, 0x06];
+  POSITIVE = [0xb3, 0x58, 0x06],
+  UNKNOWN = 0xd9;
 
-// The colour of a value on a scale that ends at ±most, as [red, green, blue].
-export function colour(value, most) {
-  if (Number.isNaN(value)) return [0xd9, 0xd9, 0xd9];
-  const share = most > 0 ? Math.min(1, Math.abs(value) / most) : 0;
-  const end = value < 0 ? NEGATIVE : POSITIVE;
-  return ZERO.map((zero, channel) => Math.round(zero + (end[channel] - zero) * share));
+// The colour of a value on a scale that ends at ±most, as [red, green, blue]; or written into a picture's bytes at `at`.
+export function colour(value, most, found = [0, 0, 0], at = 0) {
+  const share = most > 0 ? Math.min(1, Math.abs(value) / most) : 0,
+    end = value < 0 ? NEGATIVE : POSITIVE;
+  for (let channel = 0; channel < 3; channel++)
+    found[at + channel] = Number.isNaN(value)
+      ? UNKNOWN
+      : Math.round(ZERO[channel] + (end[channel] - ZERO[channel]) * share);
+  return found;
 }
 
 const linear = (channel) => (channel <= 10 ? channel / 255 / 12.92 : ((channel / 255 + 0.055) / 1.055) ** 2.4);
@@ -25,7 +29,8 @@ const BLACK = [0, 0, 0],
 export const css = (rgb) => `rgb(${rgb.join(",")})`;
 
 // What is written on a colour: black or white, whichever is read more easily.
-export const ink = (rgb) => (contrast(rgb, BLACK) >= contrast(rgb, WHITE) ? BLACK : WHITE);
+// Their contrasts are (L + 0.05)/0.05 and 1.05/(L + 0.05).
+export const ink = (rgb) => ((luminance(rgb) + 0.05) ** 2 >= 1.05 * 0.05 ? BLACK : WHITE);
 
 export function largest(data) {
   let most = 0;

@@ -1,6 +1,8 @@
 // What the player is steered by: buttons, slider, keys, the address box, and the clock that plays.
+import { askedFor } from "./address.js";
 import { button, h } from "./dom.js";
 import { formulaNumber } from "./numbers.js";
+import { viewName } from "./views.js";
 
 const SPEEDS = [0.5, 1, 2, 4, 8]; // cells a second
 const SPANS = ["tensor", "layer", "trace"];
@@ -13,7 +15,7 @@ const KEYS = [
   ["[ ]", "slower, faster"],
   ["G", "go to a step or a cell"],
   ["M", "show or hide the mathematics"],
-  ["I", "window, im2col, matmul"],
+  ["I", "window by window, or as matrices"],
   ["P", "predict the result yourself"],
   ["L", "the lab"],
   ["?", "this help"],
@@ -41,7 +43,8 @@ export class Controls {
     this.slider.value = step.number;
     this.slider.setAttribute("aria-valuetext", `step ${where}, ${step.phase}, ${step.title}`);
     for (const [view, one] of this.viewButtons) {
-      one.hidden = !views.includes(view) || views.length === 1;
+      one.hidden = views.length === 1;
+      one.textContent = viewName(view, step);
       one.setAttribute("aria-pressed", view === shown);
     }
     this.predictButton.setAttribute("aria-pressed", this.player.predicting);
@@ -176,13 +179,13 @@ export class Controls {
     return this.go;
   }
 
-  // Steps are counted from 1, as they are shown; cells from 0, as their indices are.
+  // "12" or "12: 0,3,4", read as the address is; the box stays open until it names what is there.
   goWhereAsked() {
-    const [step, cell] = this.goInput.value.split(":");
-    const number = Number.parseInt(step, 10) - 1;
-    if (!this.trace.steps[number]) return this.player.announce(`There are steps 1 to ${this.trace.steps.length}.`);
+    const [step, cell] = this.goInput.value.split(":").map((text) => text.replaceAll(" ", ""));
+    const { number, index, faults } = askedFor(`s=${step}${cell ? `&c=${cell}` : ""}`, this.trace, this.player.number);
+    if (faults.length) return this.player.complain(faults.map((fault) => fault.replace(/ This is step .*/, "")));
     this.go.hidden = true;
-    this.player.goTo({ number, index: cell?.split(",").map(Number) });
+    this.player.goTo({ number, index });
     return this.player.root.focus();
   }
 

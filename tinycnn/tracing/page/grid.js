@@ -40,7 +40,7 @@ export class Grid {
   constructor(options) {
     Object.assign(this, { marks: new Map(), focus: 0, slice: null, whole: false, ...options });
     this.plan = layout(this.shape);
-    this.cells = new Map();
+    Object.assign(this, { cells: new Map(), boxes: [] });
     this.element = h("div", { class: "grid-body" });
     this.draw();
   }
@@ -157,8 +157,8 @@ export class Grid {
       h("thead", {}, head),
       h("tbody", {}, body),
     );
-    const flats = [...table.querySelectorAll("td[data-flat]")];
-    const home = flats.find((td) => Number(td.dataset.flat) === this.focus) ?? flats[0];
+    const shown = body.flatMap((tr) => [...tr.children]).filter((td) => td.dataset.flat !== undefined);
+    const home = shown.find((td) => Number(td.dataset.flat) === this.focus) ?? shown[0];
     if (home) home.tabIndex = 0;
     const at = (event) => {
       const td = event.target.closest("td[data-flat]");
@@ -186,9 +186,12 @@ export class Grid {
     const blank = this.hidden === flat;
     const td = document.createElement("td");
     td.textContent = blank ? "?" : value === undefined ? LEFT_OUT : cellNumber(value, this.whole);
-    td.tabIndex = -1;
-    td.dataset.flat = flat;
-    td.dataset.key = `${this.key}|${flat}`;
+    for (const [name, text] of [
+      ["tabindex", -1],
+      ["data-flat", flat],
+      ["data-key", `${this.key}|${flat}`],
+    ])
+      td.setAttribute(name, text);
     const classes = [this.marks.get(flat), this.hatched?.(flat) ? "hatched" : ""].filter(Boolean).join(" ");
     if (classes) td.className = classes;
     if (!blank && value !== undefined) paint(td, value, this.most);
@@ -240,10 +243,12 @@ export class Grid {
       "aria-label": `Heat map of ${this.symbol} ${this.sliceName(slice)}; the table beside it holds the numbers`,
     });
     canvas.style.setProperty("width", `${columns * side}px`);
-    const pen = canvas.getContext("2d"),
+    const pen = canvas.getContext("2d", { willReadFrequently: true }),
       picture = pen.createImageData(columns, rows);
-    for (let k = 0; k < this.inSlice; k++)
-      picture.data.set([...colour(this.at(slice * this.inSlice + k) ?? NaN, this.most), 255], 4 * k);
+    for (let k = 0; k < this.inSlice; k++) {
+      colour(this.at(slice * this.inSlice + k) ?? NaN, this.most, picture.data, 4 * k);
+      picture.data[4 * k + 3] = 255;
+    }
     pen.putImageData(picture, 0, 0);
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
@@ -274,32 +279,34 @@ export class Grid {
 
   dim(name) {
     for (const cells of this.cells.values()) for (const td of cells) td.classList.remove(name);
-    for (const box of this.element.querySelectorAll(`.box.${name}`)) box.remove();
+    for (const box of this.boxes.filter((one) => one.classList.contains(name))) box.remove();
+    this.boxes = this.boxes.filter((box) => box.isConnected);
   }
 
   // One outline in each slice around all these cells that are on show, laid over the table or the heat map.
   outline(flats, name) {
-    for (const slice of this.shownSlices)
-      this.outlineIn(
-        flats.filter((flat) => Math.floor(flat / this.inSlice) === slice),
-        name,
-      );
+    this.framed(flats).forEach((place) => this.box(place, name));
   }
 
-  outlineIn(flats, name) {
-    const frames = flats.map((flat) => this.frame(flat)).filter(Boolean);
-    if (!frames.length) return;
+  // Where these outlines belong. Nothing is changed while it is measured: that would lay the page out once for each.
+  framed(flats) {
     const home = this.element.getBoundingClientRect();
-    const edge = (pick, which) => pick(...frames.map((frame) => frame[which]));
-    const [left, top] = [edge(Math.min, "left"), edge(Math.min, "top")];
+    return this.shownSlices
+      .map((slice) => flats.filter((flat) => Math.floor(flat / this.inSlice) === slice).map((flat) => this.frame(flat)))
+      .map((frames) => frames.filter(Boolean))
+      .filter((frames) => frames.length)
+      .map((frames) => {
+        const edge = (pick, which) => pick(...frames.map((frame) => frame[which]));
+        const [left, top] = [edge(Math.min, "left"), edge(Math.min, "top")];
+        const [width, height] = [edge(Math.max, "right") - left, edge(Math.max, "bottom") - top];
+        return { left: left - home.left, top: top - home.top, width, height };
+      });
+  }
+
+  box(place, name) {
     const box = h("div", { class: `box ${name}` });
-    const place = {
-      left: left - home.left,
-      top: top - home.top,
-      width: edge(Math.max, "right") - left,
-      height: edge(Math.max, "bottom") - top,
-    };
     for (const [property, pixels] of Object.entries(place)) box.style.setProperty(property, `${pixels}px`);
+    this.boxes.push(box);
     this.element.append(box);
   }
 
@@ -322,6 +329,5 @@ export class Grid {
 
 export function paint(element, value, most) {
   const back = colour(value, most);
-  element.style.backgroundColor = css(back);
-  element.style.color = css(ink(back));
+  element.style.cssText = `background-color:${css(back)};color:${css(ink(back))}`;
 }

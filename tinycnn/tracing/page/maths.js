@@ -9,7 +9,9 @@ export class Maths {
   constructor(player) {
     this.player = player;
     this.symbolic = h("div", { class: "symbolic" });
-    this.lines = h("div", { class: "lines mono" });
+    this.tokens = new Map(); // the span of a term → the cells it reads
+    const point = ({ target }) => this.player.pointReads(this.tokens.get(target) ?? []);
+    this.lines = h("div", { class: "lines mono", onpointerover: point, onpointerleave: point });
     this.sum = h("div", { class: "accumulator" });
     this.predict = h("form", {
       class: "predict",
@@ -29,10 +31,14 @@ export class Maths {
     );
   }
 
-  // What Python's tr.cell says of this cell, made here.
+  // What Python's tr.cell says of this cell, made here, once.
   get told() {
     const { step, cell, index, trace } = this.player;
-    return cell ? cellStep(trace.cells(step), step, step.result, index, this.player.recorded) : null;
+    if (this.toldOf !== cell) {
+      this.toldOf = cell;
+      this.known = cell && cellStep(trace.cells(step), step, step.result, index, this.player.recorded);
+    }
+    return this.known;
   }
 
   // What the network computed; where that is not kept, what the formula gives.
@@ -51,7 +57,7 @@ export class Maths {
         where ? h("p", { class: "where" }, `where ${where}`) : null,
       );
     }
-    this.tokens = [];
+    this.tokens.clear();
     if (!cell) return this.wordless();
     const told = this.told,
       place = told.places.slice(0, told.places.indexOf(" = "));
@@ -91,13 +97,8 @@ export class Maths {
   spans(cell, numbers) {
     return cell.tokens(numbers).map(({ text, cells }) => {
       if (!cells.length) return text;
-      const point = () => this.player.pointReads(cells);
-      const span = h(
-        "span",
-        { class: "term", onpointerenter: point, onpointerleave: () => this.player.pointReads([]) },
-        text,
-      );
-      this.tokens.push([span, cells]);
+      const span = h("span", { class: "term" }, text);
+      this.tokens.set(span, cells);
       return span;
     });
   }
@@ -119,7 +120,7 @@ export class Maths {
   // Terms whose cell is pointed at elsewhere.
   light(reads) {
     const wanted = new Set(reads.map((read) => `${read.symbol}|${read.index}`));
-    for (const [span, cells] of this.tokens ?? []) {
+    for (const [span, cells] of this.tokens) {
       span.classList.toggle(
         "lit",
         cells.some((cell) => wanted.has(`${cell.symbol}|${cell.index}`)),
@@ -131,13 +132,14 @@ export class Maths {
   drawSum(terms) {
     const { step, hides } = this.player;
     if (terms.length < 2 || hides) return fill(this.sum);
-    const scatter = step.program.some((statement) => statement.scatter);
+    const shares = step.program.some((statement) => statement.scatter) && SHARES.find(([ops]) => ops.test(step.op));
     const line = h("p", { class: "mono sum-line" });
     const soFar = (k) =>
-      scatter && terms.every((term) => term.reads.length)
-        ? windowsSoFar(terms, k)
+      shares && terms.every((term) => term.reads.length)
+        ? sharesSoFar(terms, k, shares)
         : `${k} of ${terms.length} terms so far`;
-    const sums = terms.reduce((known, term) => [...known, known.at(-1) + term.value], [0]);
+    const sums = [0]; // of a channel's gradient there are thousands of terms
+    for (const term of terms) sums.push(sums.at(-1) + term.value);
     const input = h("input", {
       type: "range",
       min: 0,
@@ -158,8 +160,8 @@ export class Maths {
     };
     fill(
       this.sum,
-      h("h3", {}, scatter ? "Window by window" : "Term by term"),
-      h("p", { class: "note" }, `before + ${scatter ? "what this window adds" : "contribution"} = after`),
+      h("h3", {}, shares ? `${shares[1][0].toUpperCase()}${shares[1].slice(1)} by ${shares[1]}` : "Term by term"),
+      h("p", { class: "note" }, `before + ${shares ? `what this ${shares[1]} adds` : "contribution"} = after`),
       h("label", {}, input),
       line,
     );
@@ -210,12 +212,22 @@ export class Maths {
   }
 }
 
-// Of a sum over windows (of one filter after the other): how many have given their share after the first k.
-function windowsSoFar(terms, k) {
-  const filter = (term) => term.reads[0].index[1] ?? 0,
-    filters = [...new Set(terms.map(filter))];
-  const now = filter(terms[Math.max(0, k - 1)]),
-    own = (some) => some.filter((term) => filter(term) === now).length;
-  const which = filters.length > 1 ? `filter ${filters.indexOf(now) + 1} of ${filters.length}: ` : "";
-  return `${which}${own(terms.slice(0, k))} of ${own(terms)} windows so far`;
+// Where shares are scattered: what gives one, and what its second index counts, if a cell gets shares of several.
+const SHARES = [
+  [/^conv\dd_backward/, "window", "filter"],
+  [/^conv_transpose/, "stamp", "channel"],
+  [/^upsample/, "output", "channel"],
+  [/pool/, "window", "channel"],
+];
+
+// How many have given their share after the first k of these terms, of one filter (or channel) after the other.
+function sharesSoFar(terms, k, [, giver, second]) {
+  const last = terms[Math.max(0, k - 1)],
+    scattered = terms.filter((term) => term.reads[0].symbol === terms.at(-1).reads[0].symbol);
+  if (!scattered.includes(last)) return `${k} of ${terms.length} terms so far`; // the bias comes first
+  const place = (term) => term.reads[0].index[1],
+    places = [...new Set(scattered.map(place))];
+  const own = (some) => some.filter((term) => scattered.includes(term) && place(term) === place(last)).length;
+  const which = `${second} ${place(last)} (${places.indexOf(place(last)) + 1} of ${places.length}): `;
+  return `${places.length > 1 ? which : ""}${own(terms.slice(0, k))} of ${own(terms)} ${giver}s so far`;
 }

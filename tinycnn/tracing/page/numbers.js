@@ -1,5 +1,5 @@
 // Numbers in words: two decimals in a table, four significant digits in a formula, everything on focus. These are the
-// strings of tinycnn/tracing/numbers.py; half of the last digit goes away from zero here as there, since toFixed and
+// strings of tinycnn/formula/numbers.py; half of the last digit goes away from zero here as there, since toFixed and
 // its kin look at a number's exact value and take the larger of two that are equally near.
 
 export const MINUS = "\u2212";

@@ -1,15 +1,18 @@
 // The player: where we are in the trace, the keys and controls that move us, and the parts that show it.
+import { addressOf, askedFor } from "./address.js";
 import { Controls } from "./controls.js";
 import { fill, h } from "./dom.js";
 import { download, stepAsSvg, svgAsPng } from "./export.js";
 import { Lab } from "./lab.js";
 import { Maths } from "./maths.js";
 import { formulaNumber, fullNumber } from "./numbers.js";
-import { Stage, viewsOf } from "./stage.js";
+import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 import { ravel, unravel } from "./cells.js";
 import { Trace } from "./trace.js";
+import { viewsOf } from "./views.js";
 
+const ADDRESS_WAITS = 150; // milliseconds
 export class Player {
   constructor(json, root, source) {
     Object.assign(this, {
@@ -28,6 +31,7 @@ export class Player {
     this.maths = new Maths(this);
     this.title = h("h2", { class: "title" });
     this.why = h("p", { class: "why" });
+    this.complaint = h("p", { class: "warning complaint", hidden: true });
     this.facts = h("div", { class: "facts" });
     this.readout = h("p", { class: "readout mono" });
     this.code = h(
@@ -42,6 +46,7 @@ export class Player {
     fill(
       root,
       this.controls.parts,
+      this.complaint,
       this.title,
       this.why,
       this.controls.bar,
@@ -54,7 +59,7 @@ export class Player {
       this.live,
     );
     addEventListener("hashchange", () => this.follow(location.hash));
-    if (!this.follow(location.hash)) this.draw();
+    this.follow(location.hash);
   }
 
   // ---------------------------------------------------------------- where we are
@@ -89,18 +94,23 @@ export class Player {
     if (index?.length === shape.length && index.every((i, axis) => i >= 0 && i < shape[axis]))
       this.places.set(this.number, index);
     this.view = view;
+    this.complaint.hidden = true;
     this.draw();
   }
 
-  // #s=12&c=0,3,4&v=im2col; what is not there stays as it is. Tells whether it named a step.
+  // Goes where an address asks, #s=12&c=0,3,4&v=im2col, or as near as can be, and says what it asked for in vain.
   follow(hash) {
-    const words = new URLSearchParams(hash.replace(/^#/, ""));
-    const number = Number(words.get("s") ?? NaN),
-      view = words.get("v");
-    if (!Number.isInteger(number) || !this.trace.steps[number]) return false;
-    const index = words.get("c") ? words.get("c").split(",").map(Number) : undefined;
-    this.goTo({ number, index, view: ["window", "im2col", "matmul"].includes(view) ? view : this.view });
-    return true;
+    clearTimeout(this.writing);
+    const { number, index, view, faults } = askedFor(hash, this.trace, this.number);
+    this.goTo({ number: number ?? this.number, index, view: view ?? this.view });
+    this.complain(faults);
+  }
+
+  // A line that stays until the next move.
+  complain(faults) {
+    this.complaint.textContent = faults.join(" ");
+    this.complaint.hidden = !faults.length;
+    if (faults.length) this.announce(`${this.complaint.textContent} ${this.live.textContent}`);
   }
 
   moveCell(by) {
@@ -144,15 +154,24 @@ export class Player {
     this.stage.draw();
     this.view = wanted;
     this.maths.draw();
-    this.strip.mark(this.number);
     this.write(step, views, shown);
+    this.strip.mark(this.number);
+    this.stage.frames();
     if (held) this.root.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
-    const hash = `#s=${this.number}&c=${this.index.join(",")}${shown === "window" ? "" : `&v=${shown}`}`;
-    try {
-      history.replaceState(null, "", hash);
-    } catch {
-      /* inside a notebook's frame there is no address */
-    }
+    this.address(shown);
+  }
+
+  // The address follows once the page has settled: browsers allow only so many changes a minute.
+  address(shown) {
+    const hash = addressOf(this.number, this.index, shown);
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => {
+      try {
+        history.replaceState(null, "", hash);
+      } catch {
+        /* inside a notebook's frame there is no address */
+      }
+    }, ADDRESS_WAITS);
   }
 
   write(step, views, shown) {
@@ -259,7 +278,7 @@ export class Player {
   }
 
   async save(kind) {
-    const name = `tinycnn-step-${this.number + 1}`;
+    const name = `tinycnn-step-${this.number}`;
     if (kind === "json") return download("trace.json", new Blob([this.source], { type: "application/json" }));
     const told = this.maths.told;
     const lines = [

@@ -1,8 +1,9 @@
 // The stage: operands → operation → result, every array as a table, the cell in question and all it was made from
-// outlined, and links by hovering both ways. A convolution is also shown as im2col and as one matrix product.
-import { largest } from "./colours.js";
+// outlined, and links by hovering both ways.
 import { h } from "./dom.js";
 import { Grid } from "./grid.js";
+import { Matrices } from "./matrices.js";
+import { readers } from "./readers.js";
 import { chosen } from "./told.js";
 import { ravel, unravel } from "./cells.js";
 
@@ -10,34 +11,36 @@ const LETTERS = { activation: "A", gradient: "G", weight: "W", state: "S", index
 const MOST_WINDOWS = 32; // outlines that are drawn at once
 const NARROW = 640; // pixels: below, slices do not stand side by side
 
-// The ways a step can be looked at.
-export function viewsOf(step) {
-  return /^conv\dd_forward$/.test(step.op) && step.result === "y" ? ["window", "im2col", "matmul"] : ["window"];
-}
-
 export class Stage {
   // `player` knows the trace, the step, the cell and what to do when one is pointed at or picked.
   constructor(player) {
     Object.assign(this, { player, grids: new Map(), element: h("div", { class: "stage" }) });
-    new ResizeObserver(() => this.frames()).observe(this.element);
+    new ResizeObserver(() => this.element.clientWidth !== this.width && this.frames()).observe(this.element);
   }
 
   draw() {
     const { step, view, cell, index } = this.player;
     this.grids.clear();
     this.result = this.player.trace.result(step);
-    this.reads = cell ? cell.deepReads : [];
-    const parts = view === "window" || !cell ? this.windowView(step, index) : this.matrixView(step, index, view);
+    this.reads = cell ? cell.sources : [];
+    const parts =
+      view === "window" || !cell ? this.windowView(step, index) : new Matrices(this, step, index).draw(view);
     this.element.replaceChildren(...parts);
-    this.frames();
   }
 
-  // Where the current window, row or cell stands out.
+  // Where the current window, row or cell stands out; all are measured before the first is drawn.
   frames() {
-    for (const grid of this.grids.values()) {
-      grid.dim("window");
-      if (grid.frameMarks || grid.heat) grid.outline([...grid.marks.keys()], "window");
-    }
+    const framed = [...this.grids.values()].filter((grid) => grid.heat || (grid.frameMarks && !grid.apart));
+    for (const grid of framed) grid.dim("window");
+    const found = framed.map((grid) => {
+      const flats = [...grid.marks.keys()];
+      return [
+        grid,
+        grid.apart ? runs(flats, grid.plan.columns).flatMap((run) => grid.framed(run)) : grid.framed(flats),
+      ];
+    });
+    this.width = this.element.clientWidth;
+    for (const [grid, places] of found) places.forEach((place) => grid.box(place, "window"));
   }
 
   windowView(step, index) {
@@ -136,11 +139,18 @@ export class Stage {
       one.symbol,
       one.symbol,
       one,
-      { ...this.array(one, step), focus: flats[0] ?? 0, marks, hatched: this.border(one, step) },
+      { ...this.array(one, step), focus: flats[0] ?? this.beside(one), marks, hatched: this.border(one, step) },
       changed,
     );
     this.grids.get(one.symbol).frameMarks = one.shape.length > 2 && flats.length > 1;
     return figure;
+  }
+
+  // Of an array that this cell reads nothing of: its first number in the slice that stands beside the cell's own.
+  beside({ shape }) {
+    const index = shape.map((size, axis) => (axis < shape.length - 2 ? (this.player.index[axis] ?? 0) : 0));
+    const alike = shape.length === this.result.shape.length && index.every((i, axis) => i < shape[axis]);
+    return alike ? ravel(index, shape) : 0;
   }
 
   flatsOf(symbol, shape) {
@@ -185,165 +195,57 @@ export class Stage {
     return figure;
   }
 
-  // ---------------------------------------------------------------- a convolution as a matrix product
-
-  // Row p of the columns' matrix is the window of output place p; its products with a filter make one cell of y.
-  products(step, position) {
-    const { shape } = this.result,
-      at = unravel(position, [shape[0], ...shape.slice(2)]);
-    const index = [at[0], this.player.index[1], ...at.slice(1)];
-    return this.player.trace
-      .cells(step)
-      .cell(index, step.result)
-      .terms.filter((term) => term.kind === "\u00b7");
-  }
-
-  matrixView(step, index, view) {
-    const { shape } = this.result,
-      places = [shape[0], ...shape.slice(2)];
-    const rows = places.reduce((count, size) => count * size, 1);
-    const here = ravel([index[0], ...index.slice(2)], places);
-    const terms = this.products(step, here),
-      width = terms.length;
-    const known = new Map();
-    this.row = (position) => {
-      if (!known.has(position))
-        known.set(
-          position,
-          this.products(step, position).map((term) => term.reads[0]),
-        );
-      return known.get(position);
-    };
-    const [image, weights] = ["xp", "w"].map((symbol) => step.reads.find((one) => one.symbol === symbol));
-    const marks = new Map(Array.from({ length: width }, (_, k) => [here * width + k, "in"]));
-    const cols = this.figure(
-      "cols",
-      "cols",
-      { shape: [rows, width], role: "activation" },
-      {
-        marks,
-        focus: here * width,
-        at: (flat) => this.row(Math.floor(flat / width))[flat % width].value,
-        most: this.array(image, step).most,
-        onpick: (flat) => this.player.goTo({ index: this.cellAt(Math.floor(flat / width)) }),
-      },
-      "a row is a window",
-    );
-    this.grids.get("cols").frameMarks = true;
-    if (view === "im2col")
-      return [
-        this.operand(image, step),
-        h("span", { class: "operator" }, "→"),
-        cols,
-        h("span", { class: "operator" }, "→"),
-        this.resultGrid(step, index),
-      ];
-    return [
-      cols,
-      h("span", { class: "operator" }, "@"),
-      this.filters(step, weights, terms),
-      h("span", { class: "operator" }, "+ b ="),
-      this.product(step, here, rows),
-    ];
-  }
-
-  cellAt(position) {
-    const { shape } = this.result,
-      at = unravel(position, [shape[0], ...shape.slice(2)]);
-    return [at[0], this.player.index[1], ...at.slice(1)];
-  }
-
-  // The filters of this group, one a column.
-  filters(step, weights, terms) {
-    const filters = weights.shape[0],
-      { data } = this.player.trace.tensor(weights.tensor);
-    const tap = terms.map((term) => term.reads[1].index.slice(1));
-    const flat = (k, f) => ravel([f, ...tap[k]], weights.shape);
-    const f = this.player.index[1];
-    const marks = new Map(tap.map((_, k) => [k * filters + f, "in"]));
-    const figure = this.figure(
-      "wT",
-      "wᵀ",
-      { shape: [terms.length, filters], role: "weight" },
-      {
-        marks,
-        focus: f,
-        most: this.array(weights, step).most,
-        at: (place) => Number(data[flat(Math.floor(place / filters), place % filters)]),
-      },
-      "a column is a filter",
-    );
-    this.grids.get("wT").frameMarks = true;
-    return figure;
-  }
-
-  product(step, here, rows) {
-    const { shape, data } = this.result,
-      filters = shape[1],
-      inside = shape.slice(2).reduce((count, size) => count * size, 1);
-    const from = (place) => {
-      const position = Math.floor(place / filters),
-        f = place % filters;
-      return (Math.floor(position / inside) * filters + f) * inside + (position % inside);
-    };
-    const now = here * filters + this.player.index[1];
-    const figure = this.figure(
-      "=y",
-      "y",
-      { shape: [rows, filters], role: "activation" },
-      {
-        focus: now,
-        marks: new Map([[now, "now"]]),
-        at: (place) => Number(data[from(place)]),
-        most: largest(data),
-        hidden: this.player.hides ? now : null,
-        follows: true,
-        onpick: (place) => this.player.goTo({ index: unravel(from(place), shape) }),
-      },
-      "a row is a place, a column a filter",
-    );
-    this.grids.get("=y").from = from;
-    figure.classList.add("result");
-    return figure;
-  }
-
   // ---------------------------------------------------------------- links
 
-  // What lights up when a cell is pointed at: {key, symbol, flat}, or nothing.
+  // What lights up when a cell is pointed at: {key, symbol, flat}, or nothing. Tells which terms read it.
   light(point) {
     for (const grid of this.grids.values()) ["lit", "windows"].forEach((name) => grid.dim(name));
     if (!point || !this.player.cell) return [];
     const { step, trace } = this.player,
       grid = this.grids.get(point.key);
     if (/^[=+]/.test(point.key)) {
-      const flat = grid.from ? grid.from(point.flat) : point.flat;
-      const cell = trace.cells(step).cell(unravel(flat, grid.from ? this.result.shape : grid.shape), point.symbol);
-      this.lightReads(cell.deepReads, "lit", true);
+      const index = grid.place ? grid.place(point.flat) : unravel(point.flat, grid.shape);
+      this.lightReads(trace.cells(step).cell(index, point.symbol).sources, "lit", true);
+      for (const other of this.matrices) other.light(other.parts(index), "lit");
       return [];
     }
-    if (point.key === "cols") {
-      const width = grid.shape[1],
-        read = this.row(Math.floor(point.flat / width))[point.flat % width];
-      this.lightReads([read]);
-      this.lightResults([this.cellAt(Math.floor(point.flat / width))]);
-      return [read];
-    }
-    if (point.key === "wT") return [];
-    const index = unravel(point.flat, grid.shape);
-    const readers = trace.cells(step).readers(point.symbol, index, step.result);
-    this.lightResults(readers);
     grid.light([point.flat], "lit");
-    if (grid.shape.length > 2) this.windows(grid, point, readers);
-    this.lightColumns(point, index);
+    if (grid.links) return this.lightLinks(grid.links(point.flat));
+    const index = unravel(point.flat, grid.shape);
+    const found = readers(trace.cells(step), point.symbol, index, step.result);
+    this.lightResults(found);
+    if (grid.shape.length > 2) this.windows(grid, point, found);
+    for (const other of this.matrices) other.light(other.finds(point.symbol, index), "lit");
     return [{ symbol: point.symbol, index }];
   }
 
+  get matrices() {
+    return [...this.grids.values()].filter((grid) => grid.links);
+  }
+
+  // What an entry of a matrix stands for, what it has a part in, and where else it stands.
+  lightLinks({ reads, results, also = {} }) {
+    const { trace, step } = this.player;
+    this.lightArrays(reads);
+    this.lightResults(
+      results ?? reads.flatMap(({ symbol, index }) => readers(trace.cells(step), symbol, index, step.result)),
+    );
+    for (const [key, places] of Object.entries(also)) {
+      const other = this.grids.get(key);
+      other?.light(
+        places.map((place) => ravel(place, other.shape)),
+        "lit",
+      );
+    }
+    return reads;
+  }
+
   // Every window that a pixel belongs to, each in a frame of its own.
-  windows(grid, { symbol }, readers) {
+  windows(grid, { symbol }, lit) {
     const cells = this.player.trace.cells(this.player.step),
       drawn = new Set();
     // one filter is enough to show them
-    const plane = readers.filter((one) => one.length < 3 || one[1] === readers[0][1]);
+    const plane = lit.filter((one) => one.length < 3 || one[1] === lit[0][1]);
     for (const reader of plane.slice(0, MOST_WINDOWS)) {
       const reads = cells.cell(reader, this.player.step.result).reads.filter((read) => read.symbol === symbol);
       const flats = reads.map((read) => ravel(read.index, grid.shape));
@@ -354,8 +256,19 @@ export class Stage {
   }
 
   lightReads(reads, name = "lit", framed = false) {
+    this.lightArrays(reads, name, framed);
+    for (const grid of this.matrices) {
+      const found = reads.flatMap(({ symbol, index }) => grid.finds(symbol, index));
+      grid.light(
+        found.filter((flat) => grid.marks.has(flat)),
+        name,
+      );
+    }
+  }
+
+  lightArrays(reads, name = "lit", framed = false) {
     for (const [key, grid] of this.grids) {
-      if (/^[=+]/.test(key) || key === "cols" || key === "wT") continue;
+      if (/^[=+]/.test(key) || grid.links) continue;
       const flats = reads.filter((read) => read.symbol === key).map((read) => ravel(read.index, grid.shape));
       grid.light(flats, name);
       if (framed && flats.length > 1 && grid.shape.length > 2) grid.outline(flats, "windows");
@@ -365,21 +278,18 @@ export class Stage {
 
   lightResults(indices) {
     const grid = this.grids.get(`=${this.result.symbol}`);
-    if (!grid || grid.from) return;
-    const flats = indices.map((index) => ravel(index, this.result.shape));
+    if (!grid) return;
+    const flats = indices.map((index) => (grid.flatOf ? grid.flatOf(index) : ravel(index, this.result.shape)));
     grid.light(flats, "lit");
     if (grid.heat) flats.slice(0, MOST_WINDOWS).forEach((flat) => grid.outline([flat], "windows"));
   }
+}
 
-  lightColumns({ symbol }, index) {
-    const grid = this.grids.get("cols");
-    if (!grid) return;
-    const shown = [...grid.cells.keys()],
-      width = grid.shape[1];
-    const same = (read) => read.symbol === symbol && String(read.index) === String(index);
-    grid.light(
-      shown.filter((flat) => same(this.row(Math.floor(flat / width))[flat % width])),
-      "lit",
-    );
-  }
+// Places of a matrix as runs of neighbours in a row.
+function runs(flats, columns) {
+  const found = [];
+  for (const flat of flats.toSorted((a, b) => a - b))
+    if (flat % columns && found.at(-1)?.at(-1) === flat - 1) found.at(-1).push(flat);
+    else found.push([flat]);
+  return found;
 }

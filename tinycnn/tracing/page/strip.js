@@ -63,8 +63,9 @@ export class Strip {
       if (!columns.has(column))
         columns.set(column, placed(h("div", { class: `strip-cell phase-${phase}` }), row, column));
       const changed = step.reads.find((one) => one.symbol === step.result);
-      const short =
-        phase === "update" && step.op.endsWith("_step") ? changed?.note.split(".").at(-1) || step.result : step.result;
+      const { statistic, weight } = step.options; // which of a batch norm's two it is that follows; what is checked
+      const own = phase === "update" && step.op.endsWith("_step") ? changed?.note : weight;
+      const short = statistic ? `running ${statistic}` : own?.split(".").at(-1) || step.result;
       const button = h(
         "button",
         { type: "button", title: `${step.number}: ${step.title}`, onclick: () => go(step.number) },

@@ -6,12 +6,7 @@ import { formulaNumber } from "./numbers.js";
 export function cellStep(cells, step, result, index, recorded) {
   const cell = cells.cell(index, result);
   const place = index.length ? `${result}[${index.join(",")}]` : result;
-  const terms = cell.terms.map((term) => ({
-    text: term.text(false),
-    numbers: term.text(),
-    value: term.value,
-    reads: term.reads.map((one) => ({ symbol: one.symbol, index: one.index, value: one.value })),
-  }));
+  const terms = cell.terms.map(told);
   const sum = added(cell.terms),
     numbers = cell.text();
   const [total_, own] = [formulaNumber(sum), formulaNumber(recorded ?? cell.value)];
@@ -34,6 +29,18 @@ export function cellStep(cells, step, result, index, recorded) {
   return { ...found, why: why(found, step.op, onBorder(found, cells)) };
 }
 
+// A term; its words are made when somebody reads them, since a sum may have thousands.
+const told = (term) => ({
+  get text() {
+    return term.text(false);
+  },
+  get numbers() {
+    return term.text();
+  },
+  value: term.value,
+  reads: term.reads.map((one) => ({ symbol: one.symbol, index: one.index, value: one.value })),
+});
+
 const each = (reads, symbol) => [
   ...new Map(reads.filter((one) => one.symbol === symbol).map((one) => [String(one.index), one.index])).values(),
 ];
@@ -54,7 +61,11 @@ function why(found, op, border) {
     said = [],
     best = reads[found.chosen];
   if (best && reads.length > 1 && best.symbol === reads[0].symbol && best.index.length > 1) {
-    const [row, column] = [-2, -1].map((axis) => best.index.at(axis) - reads[0].index.at(axis));
+    const [row, column] = [-2, -1].map((axis) => {
+      const alike = reads.filter((one) => one.symbol === best.symbol);
+      const lines = [...new Set(alike.map((one) => one.index.at(axis)))].sort((a, b) => a - b);
+      return lines.indexOf(best.index.at(axis)); // windows may have gaps
+    });
     said.push(`Row ${row}, column ${column} of the window won.`);
   }
   if (border) said.push(`${border} of the ${each(reads, "xp").length} numbers lie on the border.`);
@@ -62,7 +73,7 @@ function why(found, op, border) {
   if (!found.made.length && op.endsWith("_backward") && found.result === "dx" && gradients) {
     said.push(gradients > 1 ? `${gradients} gradients come back to it, and add.` : "One gradient comes back to it.");
   } else if (op.endsWith("pool2d_backward") && found.result === "dx" && !found.terms.length) {
-    said.push("It won no window, so nothing comes back to it.");
+    said.push(`It ${op.startsWith("avg") ? "lay in" : "won"} no window, so nothing comes back to it.`);
   }
   return said.join(" ");
 }

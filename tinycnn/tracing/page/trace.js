@@ -1,17 +1,20 @@
 // The trace as the page uses it: tensors decoded when they are first looked at, and the cells of each step.
 import { Cells } from "./cells.js";
 import { largest } from "./colours.js";
+import { worked } from "./worked.js";
 
 const KINDS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, int64: BigInt64Array };
 
 export function decode({ data, dtype }) {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const text = atob(data),
+    bytes = new Uint8Array(text.length);
+  for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k);
   return new KINDS[dtype](bytes.buffer);
 }
 
 export class Trace {
   constructor(json) {
-    if (json.format !== "tinycnn.trace" || json.version !== 1)
+    if (json.format !== "tinycnn.trace" || ![1, 2].includes(json.version))
       throw new Error("this is no trace that the page can read");
     this.json = json;
     this.steps = json.steps;
@@ -23,8 +26,10 @@ export class Trace {
   // {shape, data} of a tensor, by its id.
   tensor(id) {
     if (!this.arrays.has(id)) {
-      const one = this.json.tensors[id];
-      this.arrays.set(id, { id, shape: one.shape, data: decode(one), whole: one.dtype.startsWith("int") });
+      const one = this.json.tensors[id],
+        size = one.shape.reduce((count, length) => count * length, 1);
+      const data = one.made ? worked(one.made, size, (other) => this.tensor(other).data) : decode(one);
+      this.arrays.set(id, { id, shape: one.shape, data, whole: one.dtype.startsWith("int") });
     }
     return this.arrays.get(id);
   }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,18 @@ import numpy as np
 
 from tinycnn.files import write_whole
 from tinycnn.tracing import limits
+from tinycnn.tracing.carried import decoded, encoded
 from tinycnn.tracing.cells import RecordedCells, cell_step
 from tinycnn.tracing.formulas import formula_named
+from tinycnn.tracing.products import Matrices, Product, views_of
 from tinycnn.tracing.steps import Step
 from tinycnn.tracing.store import Store, Stored
 from tinycnn.tracing.views import Windows, seen
+from tinycnn.tracing.worked import recipes
 
 Array = np.ndarray
-FORMAT, VERSION = "tinycnn.trace", 1
+FORMAT, VERSION = "tinycnn.trace", 2
+READ = (1, 2)  # version 2 has arrays that are worked out
 PHASES = ("forward", "backward", "check", "update")
 
 
@@ -62,7 +64,13 @@ class Trace(Sequence[Step]):
         return len(self.steps)
 
     def seek(self, number: int) -> Step:
-        """A step by its number; it stands alone, so nothing is run to get there. Raises IndexError if there is none."""
+        """A step by its number; it stands alone, so nothing is run to get there.
+
+        Raises IndexError if there is none, TypeError for anything but a number.
+        """
+        if not isinstance(number, int | np.integer):
+            last = len(self.steps) - 1
+            raise TypeError(f"a step goes by its number, 0 to {last}, got {number!r}; find(layer) has those of a layer")
         if not 0 <= number < len(self.steps):
             raise IndexError(f"the trace has steps 0 to {len(self.steps) - 1}, got {number}")
         return self.steps[number]
@@ -90,8 +98,31 @@ class Trace(Sequence[Step]):
         Raises IndexError for a place outside it, ValueError for a step without a formula or with arrays kept in part.
         """
         step = self._step(step)
+        result, index = self._place(step, index, result)
+        written = {line["symbol"]: line["tensor"] for line in step.writes}
+        stored = self.tensors.table[written[result]] if result in written else None
+        recorded = stored.array[index] if stored is not None and stored.whole else None
+        return cell_step(self.cells(step), step, result, index, recorded)
+
+    def sources(self, step: int | Step, index: Sequence[int] | int, result: str | None = None) -> list[dict[str, Any]]:
+        """Every number that one of a step's result depends on, once: `{symbol, index, value}`, as the step found it.
+
+        Beside what `cell` reads itself it has what was read to make that (the x behind x̂, the m before behind the m
+        after), and what decided: the tests, the tables of places, and all that a largest was sought among.
+
+        Raises what `cell` raises.
+        """
+        step = self._step(step)
+        result, index = self._place(step, index, result)
+        cells = self.cells(step)
+        given = [(symbol, at) for symbol, at in cells.cell(index, result).sources if symbol in step.names]
+        values = [cells.names[symbol][at] if at else cells.names[symbol] for symbol, at in given]
+        return [{"symbol": s, "index": list(at), "value": float(v)} for (s, at), v in zip(given, values, strict=True)]
+
+    def _place(self, step: Step, index: Sequence[int] | int, result: str | None) -> tuple[str, tuple[int, ...]]:
+        """Which result is meant and which place in it, once it is sure that there is one."""
         result = result or step.result
-        index = tuple(index) if isinstance(index, Sequence | np.ndarray) else (index,)
+        index = as_index(index)
         cells = self.cells(step)
         makes = list(dict.fromkeys(nest.target for nest in cells.nests))
         if result not in makes:
@@ -99,10 +130,7 @@ class Trace(Sequence[Step]):
         shape = np.shape(cells.names[result])
         if len(index) != len(shape) or not all(0 <= i < size for i, size in zip(index, shape, strict=True)):
             raise IndexError(f"{result} of step {step.number} has shape {shape}: there is no place {list(index)} in it")
-        written = {line["symbol"]: line["tensor"] for line in step.writes}
-        stored = self.tensors.table[written[result]] if result in written else None
-        recorded = stored.array[index] if stored is not None and stored.whole else None
-        return cell_step(cells, step, result, tuple(map(int, index)), recorded)
+        return result, index
 
     def cells(self, step: int | Step) -> RecordedCells:
         """The step's formula with its numbers; raises ValueError where there is none, or they are kept in part."""
@@ -137,9 +165,8 @@ class Trace(Sequence[Step]):
         step = self._step(step)
         if "xp" not in step.names or "x" not in step.names:
             raise ValueError(f"step {step.number}, {step.title}, has no window that moves over an image")
-        result = result or step.result
-        self.cell(step, index, result)  # says what is wrong with the place, if anything is
-        return seen(self.cells(step), tuple(map(int, index)), result)
+        result, index = self._place(step, index, result)
+        return seen(self.cells(step), index, result)
 
     def windows_of(self, step: int | Step, pixel: Sequence[int]) -> list[dict[str, list[int]]]:
         """Every window that a pixel (row, column) lies in: its `place` (u, v), and the `tap` (i, j) that falls on it.
@@ -147,21 +174,38 @@ class Trace(Sequence[Step]):
         Raises IndexError for a pixel outside the image, ValueError for a step without windows.
         """
         windows = self._windows(step)
-        r, q = (0, *pixel)[-2:]
+        place = as_index(pixel)
+        if len(place) == 1 and windows.H > 1:
+            raise IndexError(f"a pixel of this image is a row and a column, got {pixel!r}")
+        r, q = (0, *place)[-2:]
         if not (0 <= r < windows.H and 0 <= q < windows.W):
-            raise IndexError(f"the image is {windows.H}×{windows.W}: there is no pixel {list(pixel)}")
-        return windows.holding(int(r), int(q))
+            raise IndexError(f"the image is {windows.H}×{windows.W}: there is no pixel {list(place)}")
+        return windows.holding(r, q)
 
     def visits(self, step: int | Step) -> Array:
         """In how many windows each pixel of the image lies, (H, W); raises ValueError for a step without windows."""
         return self._windows(step).visits()
 
     def im2col(self, step: int | Step) -> Array:
-        """Every window of a step as a row, (N·OH·OW, C·KH·KW); raises ValueError for a step without windows."""
+        """Every window of a step as a row, (N·OH·OW, C·KH·KW): what it saw; of a convolution's dx, what it hands back.
+
+        Raises ValueError for a step without windows.
+        """
         step, windows = self._step(step), self._windows(step)
+        if step.result == "dx" and "matmul" in views_of(step):
+            groups = self.names(step)["xp"].shape[1] // self.names(step)["w"].shape[1]
+            return np.concatenate([self.matmul(step, group).product for group in range(groups)], axis=1)
         if "xp" not in step.names:
             raise ValueError(f"step {step.number}, {step.title}, stamps its windows; it does not read them")
         return windows.rows(self.names(step)["xp"])
+
+    def matmul(self, step: int | Step, group: int = 0) -> Product:
+        """A convolution's step as one matrix product, `left @ right + plus = product`; of several groups, one of them.
+
+        Forward y = cols·wᵀ + b; backward dw = dyᵀ·cols, and dcols = dy·w, whose rows go back to where the windows
+        stood. Raises ValueError for another step, IndexError for a group that is not there.
+        """
+        return Matrices(self, self._step(step), group).product()
 
     def _windows(self, step: int | Step) -> Windows:
         step = self._step(step)
@@ -172,11 +216,14 @@ class Trace(Sequence[Step]):
 
     # ------------------------------------------------------------------ show
 
-    def print(self, step: int | None = None, index: Sequence[int] | None = None) -> None:
-        """Print a step, one cell of it, or without a number all steps, as wide as the terminal."""
+    def print(self, step: int | None = None, index: Sequence[int] | None = None, view: str = "window") -> None:
+        """Print a step, one cell of it, or without a number all steps, as wide as the terminal.
+
+        A convolution has the views `"window"`, `"im2col"` and `"matmul"`; raises ValueError for one that a step lacks.
+        """
         from tinycnn.tracing.terminal import printed
 
-        printed(self, step, None if index is None else tuple(index))
+        printed(self, step, None if index is None else as_index(index), view)
 
     def play(self, step: int = 0) -> None:
         """Go through the steps and their cells with keys (? tells them); prints all where there is no terminal."""
@@ -184,11 +231,14 @@ class Trace(Sequence[Step]):
 
         play(self, step)
 
-    def show(self, step: int = 0, index: Sequence[int] | None = None) -> Any:
-        """A figure of a step, or of one cell of its result: `trace.show(1, (0, 0, 3, 4)).savefig("conv.png")`."""
+    def show(self, step: int = 0, index: Sequence[int] | None = None, view: str = "window") -> Any:
+        """A figure of a step, or of one cell of its result: `trace.show(1, (0, 0, 3, 4)).savefig("conv.png")`.
+
+        `view` is as for `print`.
+        """
         from tinycnn.tracing.figure import show
 
-        return show(self, step, None if index is None else tuple(index))
+        return show(self, step, None if index is None else as_index(index), view)
 
     def save_html(self, path: str | Path, title: str = "Step-through", most: int = limits.MOST_IN_PAGE) -> None:
         """Write a page that plays the trace in a browser: one file, no network.
@@ -213,12 +263,16 @@ class Trace(Sequence[Step]):
 
     # ------------------------------------------------------------------ write and read
 
-    def as_dict(self, most: int = limits.MOST_IN_JSON) -> dict[str, Any]:
-        """The trace as plain JSON; of arrays with more than `most` numbers the first so many. docs/trace.md has it."""
+    def as_dict(self, most: int = limits.MOST_IN_JSON, short: bool = False) -> dict[str, Any]:
+        """The trace as plain JSON; of arrays with more than `most` numbers the first so many. docs/trace.md has it.
+
+        With `short`, what an update's formula gives to the last bit is not carried, but how it is made.
+        """
+        made = recipes(self.steps, self.tensors.table, most) if short else {}
         return {
             "format": FORMAT, "version": VERSION, "model": self.model, "example": self.example,
             "limits_text": self.limits_text,
-            "tensors": {tensor: _encoded(stored, most) for tensor, stored in self.tensors.table.items()},
+            "tensors": {name: encoded(stored, most, made.get(name)) for name, stored in self.tensors.table.items()},
             "steps": [step.as_dict() for step in self.steps],
         }  # fmt: skip
 
@@ -236,15 +290,23 @@ class Trace(Sequence[Step]):
         found = source if isinstance(source, Mapping) else _read(Path(source))
         if found.get("format") != FORMAT:
             raise ValueError(f"this is no trace: its format is {found.get('format')!r}, not {FORMAT!r}")
-        if found.get("version") != VERSION:
-            raise ValueError(f"this trace has version {found.get('version')!r}; this tinycnn reads version {VERSION}")
+        if found.get("version") not in READ:
+            raise ValueError(f"this trace has version {found.get('version')!r}; this tinycnn reads up to {VERSION}")
         store = Store()
-        store.table = {tensor: _decoded(entry) for tensor, entry in found["tensors"].items()}
+        store.table = decoded(found["tensors"])
         steps = [Step(**step) for step in found["steps"]]
         return cls(store, steps, found["model"], found["example"], found["limits_text"])
 
     def __repr__(self) -> str:
         return f"<trace of {len(self.steps)} steps, {len(self.tensors)} arrays>"
+
+
+def as_index(index: Any) -> tuple[int, ...]:
+    """A place as whole numbers; a lone number is a place of one axis. Raises TypeError for anything else."""
+    found = tuple(index) if isinstance(index, Sequence | np.ndarray) else (index,)
+    if not all(isinstance(i, int | np.integer) for i in found):
+        raise TypeError(f"a place is whole numbers, such as (0, 3, 4), got {index!r}")
+    return tuple(map(int, found))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -255,29 +317,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{path} is no trace: it holds a {type(found).__name__}")
     return found
-
-
-def _encoded(stored: Stored, most: int) -> dict[str, Any]:
-    array, first = stored.array, stored.first
-    if array.size > most:
-        array, first = array.ravel()[:most], most
-    if array.dtype == np.int64:
-        fits = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
-        array = array.astype(np.int32 if fits else np.float64)
-    data = base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode("ascii")
-    entry = {"shape": list(stored.shape), "dtype": array.dtype.name, "role": stored.role, "data": data}
-    return entry if first is None else entry | {"first": int(first)}
-
-
-def _decoded(entry: Mapping[str, Any]) -> Stored:
-    dtype = {"float32": "<f4", "float64": "<f8", "int32": "<i4"}.get(entry["dtype"])
-    if dtype is None:
-        raise ValueError(f"an array of the trace has the type {entry['dtype']!r}: it may be float32, float64 or int32")
-    shape, first = tuple(entry["shape"]), entry.get("first")
-    array = np.frombuffer(base64.b64decode(entry["data"]), dtype)
-    array = array.astype(np.int64 if entry["dtype"] == "int32" else entry["dtype"])
-    if array.size != (math.prod(shape) if first is None else first):
-        raise ValueError(f"an array of the trace has {array.size} numbers, and shape {shape}")
-    array = array.reshape(shape) if first is None else array
-    array.flags.writeable = False
-    return Stored(array, shape, entry["role"], first)

@@ -1,7 +1,7 @@
 """Numbers in words: two decimals in a table, four significant digits in a formula, and never a lie.
 
 Zero alone is written `0`, so a tiny number never looks like it. A minus is a real minus. Half of the last digit is
-rounded away from zero, judged by the number's exact value. `page/numbers.js` writes the same strings.
+rounded away from zero, judged by the number's exact value. The page's `numbers.js` writes the same strings.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def formula_number(value: Any) -> str:
     >>> formula_number(-0.12345), formula_number(0.000012), formula_number(2), formula_number(float("nan"))
     ('−0.1235', '1.2e−5', '2', 'NaN')
     """
+    if isinstance(value, complex | np.complexfloating):
+        return f"({value:.4g})".replace("-", "−")
     value = float(value)
     return _special(value) or _signed(value, _significant(abs(value), 4))
 
