@@ -201,6 +201,7 @@ def test_what_is_marked_beside_a_cell_of_any_step_is_what_python_says_it_depends
         assert sorted(found) == wanted, (trace[ask["step"]].title, ask)
 
 
+@pytest.mark.slow
 @needs_node
 def test_pointing_at_a_number_finds_every_cell_that_depends_on_it():
     """The index maps read backwards against all cells taken apart forwards: an oracle that is slow and plain."""

@@ -93,18 +93,19 @@ def on_a_terminal(verbose: int) -> str:
 
 def test_on_a_terminal_there_is_a_bar_with_batches_and_numbers():
     text = on_a_terminal(1)
-    for epoch in ("Epoch 1/2:   0%", "Epoch 2/2:   0%"):
+    for epoch in ("Epoch 1/2 0/4 |", "Epoch 2/2 0/4 |"):
         assert epoch in text
     lines = text.replace("\r\n", "\n").strip().split("\n")
     shown = [line.rsplit("\r", 1)[-1] for line in lines]  # what stays on the screen
     assert [line[:9] for line in shown] == ["Epoch 1/2", "Epoch 2/2", "done"]
     assert re.search(r"loss \d\.\d{4}, accuracy [01]\.\d{4}$", shown[1])
+    assert re.search(r"Epoch 2/2 [1-4]/4 \|[^|]*\| [^\r]*\d/s, loss \d\.\d{4}, accuracy|examples/s, loss \d", text)
 
 
 def test_on_a_terminal_plain_lines_stay_plain_when_asked_for():
     text = on_a_terminal(2)
     assert [line[:9] for line in text.splitlines()] == ["Epoch 1/2", "Epoch 2/2", "done"]
-    assert "%" not in text
+    assert "|" not in text
 
 
 def test_a_bar_is_closed_when_training_stops_early(monkeypatch):

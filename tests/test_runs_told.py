@@ -211,6 +211,7 @@ def sweeping(out):
     return started
 
 
+@pytest.mark.slow
 @UNIX
 def test_ctrl_c_ends_a_sweep_soon_with_the_trial_under_way_saved_and_no_other_begun(tmp_path):
     started = sweeping(tmp_path)
@@ -225,6 +226,7 @@ def test_ctrl_c_ends_a_sweep_soon_with_the_trial_under_way_saved_and_no_other_be
     assert sorted(p.name for p in tmp_path.glob("trial-*")) == ["trial-0001"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks Linux for the children of a process")
 def test_the_workers_of_a_sweep_that_is_killed_do_not_outlive_it(tmp_path):
     started = sweeping(tmp_path)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 import tinycnn as tc
 from tinycnn.tracing import lesson
@@ -45,6 +44,8 @@ def measure(text: str, kinds: int) -> tuple[list[int], list[float]]:
     """Seeks to steps far apart, each kind in its turn, and how many milliseconds each took."""
     numbers = [(k * 7919) % STEPS for k in range(1, SEEKS + 1)]
     numbers[:kinds] = [kind + kinds * (kind * 13 % (STEPS // kinds)) for kind in range(kinds)]
+    from playwright.sync_api import sync_playwright
+
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder) / "long.html"
         path.write_text(text)

@@ -79,7 +79,7 @@ def _fitting(
 ) -> tuple[list[list[str]], int, int]:
     """As many columns of the matrix as fit into so many columns of text, in words; and which those are."""
     W = matrix.shape[1]
-    for most in range(W, 0, -1):
+    for most in range(min(W, max(columns // 3, 1)), 0, -1):  # a number takes three columns at least
         left, right = part_around(W, wanted, most)
         texts = [[show(value) for value in row[left:right]] for row in matrix]
         width = max((len(text) for row in texts for text in row), default=1) + 2

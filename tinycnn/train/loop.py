@@ -213,7 +213,7 @@ def _step(run: Run, group: list[Batch], checkpoints: list[Checkpoint]) -> None:
                     total[key] = total.get(key, 0) + dw * dw.dtype.type(len(x) / examples)
             run.step += 1
             run.mean.add(run.numbers, len(x))
-            run.progress.batch(run.mean.values())
+            run.progress.batch(run.mean.values(), len(x))
         if total:
             model.optimizer.step({key: w for key, w in model.named_params().items() if key in total}, total)
         run.rate = float(model.optimizer.lr * model.optimizer.rate_factor())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 BAR = "{desc} {n}/{total} |{bar}| {remaining}{postfix}"  # short, so that a narrow terminal does not cut the numbers
+ROOMY = 80  # columns from which on there is room for words
 
 
 class Progress:
@@ -20,20 +22,24 @@ class Progress:
         self.bars = verbose == 1 and sys.stdout.isatty()
         self._bar: Any = None
         self._started = 0.0
+        self._examples = 0
 
     def begin_epoch(self, epoch: int, done: int = 0) -> None:
         """Start the clock, and a bar where there is a terminal, with the batches that are done already."""
-        self._started = time.perf_counter()
+        self._started, self._examples = time.perf_counter(), 0
         if self.bars:
             from tqdm.std import tqdm
 
             title = f"Epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"
             self._bar = tqdm(total=self.steps, initial=done, desc=title, file=sys.stdout, leave=False, bar_format=BAR)
 
-    def batch(self, numbers: Mapping[str, float]) -> None:
-        """Advance the bar by a batch."""
+    def batch(self, numbers: Mapping[str, float], examples: int) -> None:
+        """Advance the bar by a batch of so many examples, and say how many a second there are."""
         if self._bar is not None:
-            self._bar.set_postfix_str(_words(numbers), refresh=False)
+            self._examples += examples
+            rate = self._examples / max(time.perf_counter() - self._started, 1e-9)
+            unit = "/s" if shutil.get_terminal_size().columns < ROOMY else " examples/s"
+            self._bar.set_postfix_str(f"{rate:,.0f}{unit}, {_words(numbers)}", refresh=False)
             self._bar.update()
 
     def end_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
