@@ -16,6 +16,7 @@ import ctypes
 import os
 import platform
 import threading
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -36,8 +37,7 @@ WORKER, GIVEN, CLAIMS = 16, 17, 18  # addresses of the kernel and of what it was
 PATIENCE = 4000  # looks before a helper sleeps: about a tenth of a millisecond
 INTEL = platform.machine() in ("x86_64", "AMD64")
 RESTLESS = 1000  # looks for a helper that is still at work, before the core is offered to others
-LONG = 20_000  # looks that are a long wait: half a millisecond, or a few turns of other programs
-OFFERED = 100  # looks that offering the core counts for
+LONG = 0.0005  # seconds that are a long wait, if they are more than the work itself took
 MOST_ALONE = 256  # kernels for which no help is asked, at most
 
 
@@ -140,21 +140,24 @@ def _lend_a_hand(team, patience):
 
 
 @kernel
-def _lead(team, worker, given, claims, system):
-    """Open the work, do what nobody else claims, and wait for those who claimed some; gives how long that was."""
+def _lead(team, worker, given, claims):
+    """Open the work, and do what nobody else claims."""
     _put(team, WORKER, worker)
     _put(team, GIVEN, given)
     _put(team, CLAIMS, claims)
     _put(team, OPEN, -claims)
     _work(team)
+
+
+@kernel
+def _wait(team, system):
+    """Wait for those who claimed some of the work."""
     looks = 0
     while _look(team, INSIDE) > 0:
         looks += 1
         _pause()
         if looks > RESTLESS and system != 0:
             _offer(system)
-            looks += OFFERED
-    return looks
 
 
 @kernel
@@ -169,9 +172,13 @@ class Trust:
     def __init__(self) -> None:
         self.alone, self.after = 0, 1
 
-    def note(self, looks: int) -> None:
-        """Learn from how long the helpers had to be waited for."""
-        if looks > LONG:
+    def note(self, worked: float, waited: float) -> None:
+        """Learn from how many seconds the helpers had to be waited for, and how many one had worked oneself.
+
+        Where parts are large, the last of them takes its time: only a wait longer than all the work was for a helper
+        that had been stopped.
+        """
+        if waited > max(LONG, worked):
             self.alone = self.after = min(2 * self.after, MOST_ALONE)
         elif self.after > 1:
             self.after -= 1
@@ -185,7 +192,11 @@ def run(threads: int, worker: int, given: int) -> None:
         return
     for helper in _helpers(threads - 1):
         helper.wake()
-    _trust.note(_lead(_shared, worker, given, threads, _system))
+    begun = time.perf_counter()
+    _lead(_shared, worker, given, threads)
+    worked = time.perf_counter()
+    _wait(_shared, _system)
+    _trust.note(worked - begun, time.perf_counter() - worked)
 
 
 class Helper(threading.Thread):
