@@ -99,7 +99,7 @@ def test_on_a_terminal_there_is_a_bar_with_batches_and_numbers():
     shown = [line.rsplit("\r", 1)[-1] for line in lines]  # what stays on the screen
     assert [line[:9] for line in shown] == ["Epoch 1/2", "Epoch 2/2", "done"]
     assert re.search(r"loss \d\.\d{4}, accuracy [01]\.\d{4}$", shown[1])
-    assert re.search(r"Epoch 2/2 [1-4]/4 \|[^|]*\| [^\r]*\d/s, loss \d\.\d{4}, accuracy|examples/s, loss \d", text)
+    assert re.search(r"\d examples/s, loss \d\.\d{4}, accuracy", text)
 
 
 def test_on_a_terminal_plain_lines_stay_plain_when_asked_for():

@@ -19,7 +19,7 @@ from tinycnn.train.metrics import confusion_matrix
 from tinycnn.verify import check_model
 
 EPOCHS = 20
-CHECKED_EXAMPLES = 4  # the gradient is proved on so many pictures
+CHECKED_EXAMPLES = 8  # the gradient is proved on so many pictures
 SAMPLE_SCALE = 24  # the sample picture's pixels are drawn this many times as large
 
 

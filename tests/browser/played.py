@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,20 @@ class Watched:
     @property
     def place(self) -> tuple[int, list[int]]:
         return tuple(self.page.evaluate("[tinycnn.number, tinycnn.index]"))
+
+    def follows(self, address: str) -> None:
+        """Waits until the page has written this address; a slow machine may take its time."""
+        self.page.wait_for_function("(hash) => location.hash === hash", arg=address)
+
+    def asked(self, address: str) -> None:
+        """Changes the address as a reader would, and waits until the page has followed it."""
+        self.page.evaluate("""(hash) => new Promise((done) => { location.hash = hash;
+            addEventListener("hashchange", done, { once: true }); })""", address)  # fmt: skip
+
+    def moves(self, place: tuple[int, list[int]]) -> None:
+        """Waits until the page has left a place."""
+        self.page.wait_for_function("(place) => JSON.stringify([tinycnn.number, tinycnn.index]) !== place",
+                                    arg=json.dumps(place, separators=(",", ":")))  # fmt: skip
 
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)

@@ -78,16 +78,14 @@ def test_space_plays_without_ever_starting_alone_and_hovering_pauses(opened, fil
     assert there.place == (1, [0, 0, 0, 0]), "never autoplay"
     there.key("]", "]", "]", "Space")
     assert "Pause" in there.text(".play")
-    there.wait_for_timeout(700)
-    assert there.place != (1, [0, 0, 0, 0])
+    there.moves((1, [0, 0, 0, 0]))
     box = there.locator(".stage").bounding_box()
     there.mouse.move(box["x"] + 20, box["y"] + 20)
     before = there.place
     there.wait_for_timeout(500)
     assert there.place == before
     there.mouse.move(2, 2)
-    there.wait_for_timeout(500)
-    assert there.place != before
+    there.moves(before)
     there.key("Space")
     assert "Play" in there.text(".play")
     assert there.text(".speed output") == "8 cells/s"
@@ -128,12 +126,27 @@ def test_an_address_names_a_place_and_the_address_follows(opened, file):
     assert there.place == (1, [0, 2, 3, 4])
     assert there.get_attribute('.views button:text-is("im2col")', "aria-pressed") == "true"
     there.key("ArrowRight")
-    there.wait_for_timeout(300)
-    assert there.evaluate("location.hash") == "#s=1&c=0,2,3,5&v=im2col"
-    there.evaluate("location.hash = '#s=2&c=0,0,1,1'")
+    there.follows("#s=1&c=0,2,3,5&v=im2col")
+    there.asked("#s=2&c=0,0,1,1")
+    assert there.place == (2, [0, 0, 1, 1])
+    there.follows("#s=2&c=0,0,1,1")
+
+
+def test_an_address_that_a_reader_gives_while_the_page_is_about_to_write_its_own_is_followed(opened, file):
+    there = opened(file, "#s=1&c=0,2,3,4")
+    there.evaluate("""() => {
+        const later = window.setTimeout;
+        let due;
+        window.setTimeout = (act) => { due = act; };
+        tinycnn.goTo({ number: 3 });
+        window.setTimeout = later;
+        location.hash = "#s=2&c=0,0,1,1";
+        due();  // the browser has taken the reader's address, and has not told the page yet
+    }""")
+    there.follows("#s=2&c=0,0,1,1")
     there.wait_for_function("tinycnn.number === 2")
-    there.wait_for_timeout(300)
-    assert there.evaluate("location.hash") == "#s=2&c=0,0,1,1"
+    there.wait_for_timeout(400)
+    assert (there.place, there.evaluate("location.hash")) == ((2, [0, 0, 1, 1]), "#s=2&c=0,0,1,1")
 
 
 # ---------------------------------------------------------------- what is shown

@@ -80,8 +80,7 @@ def test_the_gradient_of_a_pixel_gathers_what_lies_on_it_in_dy_times_w(opened, f
     assert there.text(".result .now") == cell_number(dx[0, 0, 3, 4])
     there.key("i", "i")
     assert there.get_attribute('.views button:text-is("col2im")', "aria-pressed") == "true"
-    there.wait_for_timeout(300)
-    assert there.evaluate("location.hash") == f"#s={number}&c=0,0,3,4&v=im2col", "one name in every direction"
+    there.follows(f"#s={number}&c=0,0,3,4&v=im2col")  # one name in every direction
     assert there.evaluate("[...tinycnn.stage.grids.keys()]") == ["dcols", "=dx"]
     assert there.count('[data-tensor="dcols"] .box.window') == 9, "each of the nine in a frame of its own"
     there.hover('[data-tensor="dcols"] .loupe td.in >> nth=0')
@@ -99,13 +98,11 @@ def test_of_several_groups_the_matrices_show_the_one_that_the_cell_is_in(opened,
     found = matrix(there, "cols") @ matrix(there, "w|") + bias
     np.testing.assert_allclose(found, matrix(there, "=y"), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(matrix(there, "=y"), arrays[y][0, 2:].reshape(2, -1).T)
-    there.evaluate(f"location.hash = '#s={dw}&c=3,0,0,1&v=matmul'")
-    there.wait_for_timeout(300)
+    there.asked(f"#s={dw}&c=3,0,0,1&v=matmul")
     assert there.place == (dw, [3, 0, 0, 1])
     found = matrix(there, "dy|") @ matrix(there, "cols")
     np.testing.assert_allclose(found, arrays[dw][2:].reshape(2, -1), rtol=1e-4, atol=1e-6)
-    there.evaluate(f"location.hash = '#s={dx}&c=0,2,0,2&v=matmul'")
-    there.wait_for_timeout(300)
+    there.asked(f"#s={dx}&c=0,2,0,2&v=matmul")
     assert there.place == (dx, [0, 2, 0, 2])
     on_it = marked(there, "dcols")
     total = sum(matrix(there, "dcols").ravel()[flat] for flat in on_it)

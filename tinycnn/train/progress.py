@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 BAR = "{desc} {n}/{total} |{bar}| {remaining}{postfix}"  # short, so that a narrow terminal does not cut the numbers
-ROOMY = 80  # columns from which on there is room for words
+ROOMY = 80  # columns from which on there is room to say how many examples a second
 
 
 class Progress:
@@ -38,8 +38,10 @@ class Progress:
         if self._bar is not None:
             self._examples += examples
             rate = self._examples / max(time.perf_counter() - self._started, 1e-9)
-            unit = "/s" if shutil.get_terminal_size().columns < ROOMY else " examples/s"
-            self._bar.set_postfix_str(f"{rate:,.0f}{unit}, {_words(numbers)}", refresh=False)
+            words = _words(numbers)
+            if shutil.get_terminal_size().columns >= ROOMY:
+                words = f"{rate:,.0f} examples/s, {words}"
+            self._bar.set_postfix_str(words, refresh=False)
             self._bar.update()
 
     def end_epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:

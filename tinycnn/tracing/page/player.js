@@ -101,6 +101,7 @@ export class Player {
   // Goes where an address asks, #s=12&c=0,3,4&v=im2col, or as near as can be, and says what it asked for in vain.
   follow(hash) {
     clearTimeout(this.writing);
+    this.followed = hash;
     const { number, index, view, faults } = askedFor(hash, this.trace, this.number);
     this.goTo({ number: number ?? this.number, index, view: view ?? this.view });
     this.complain(faults);
@@ -161,13 +162,16 @@ export class Player {
     this.address(shown);
   }
 
-  // The address follows once the page has settled: browsers allow only so many changes a minute.
+  // The address follows once the page has settled: browsers allow only so many changes a minute. One that somebody
+  // else has changed meanwhile is left: the browser is about to ask us to follow it.
   address(shown) {
     const hash = addressOf(this.number, this.index, shown);
     clearTimeout(this.writing);
     this.writing = setTimeout(() => {
+      if (location.hash !== this.followed) return;
       try {
         history.replaceState(null, "", hash);
+        this.followed = location.hash;
       } catch {
         /* inside a notebook's frame there is no address */
       }
