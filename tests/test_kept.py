@@ -91,6 +91,41 @@ def test_what_is_kept_ends_with_the_outermost_context_and_belongs_to_one_thread(
     assert not kept.is_keeping()
 
 
+def test_a_model_that_is_asked_again_takes_no_new_memory():
+    model, (x, _) = _network(), _data(48)
+    model.predict(x)
+    held = [_address(array) for array in model._pool._arrays]
+    assert held
+    model.predict(x)
+    assert [_address(array) for array in model._pool._arrays] == held
+    assert "_pool" not in model.__getstate__()
+
+
+def test_between_two_calls_a_pool_keeps_what_the_last_one_used_and_nobody_holds():
+    pool = kept.Pool()
+    with kept.keeping(pool):
+        mine, free = kept.empty(SHAPE, np.float32), _address(kept.empty((2 * SHAPE[0], SHAPE[1]), np.float32))
+    assert [_address(array) for array in pool._arrays] == [free]
+    with kept.keeping(pool):
+        fresh = kept.empty(SHAPE, np.float32)
+        assert _address(fresh) != _address(mine)
+        assert free not in map(_address, pool._arrays), "what this call does not use makes room for what it does"
+    with kept.keeping(pool):
+        pass
+    assert pool._arrays == [], "nobody used anything"
+
+
+def test_between_two_calls_a_pool_keeps_no_more_than_it_may(monkeypatch):
+    size = 4 * SHAPE[0] * SHAPE[1]
+    monkeypatch.setattr(kept, "AT_REST", 2 * size + 1)
+    pool = kept.Pool()
+    with kept.keeping(pool):
+        arrays = [kept.empty(SHAPE, np.float32) for _ in range(4)]
+        del arrays
+        kept.empty((3 * SHAPE[0], SHAPE[1]), np.float32)
+    assert pool._sizes == [size, size]
+
+
 def test_what_predict_and_evaluate_return_is_the_callers_own():
     model, (x, y) = _network(), _data()
     first = model.predict(x)

@@ -17,7 +17,7 @@ from tinycnn.blas import one_blas_thread
 from tinycnn.data.adjust import normalise
 from tinycnn.data.statistics import check_statistics
 from tinycnn.errors import ShapeError
-from tinycnn.kept import asking, keeping
+from tinycnn.kept import Pool, asking, keeping
 from tinycnn.layers.activation import LogSoftmax, Sigmoid, Softmax
 from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.layers.losses import BCEWithLogits, Loss, loss_named
@@ -79,6 +79,7 @@ class Sequential(Chain):
         self._rng = np.random.default_rng(seed)
         self._shuffle = np.random.default_rng((seed, 1))  # apart from the weights', so that neither moves the other
         self._lock = threading.RLock()  # layers keep one cache: one call at a time
+        self._pool = Pool()
         for layer in layers:
             self.append(layer)
         self._build_if_known()
@@ -151,7 +152,7 @@ class Sequential(Chain):
         optimizer, loss = self._compiled()
         check_augment(augment)
         check_accumulate(accumulate, loss, optimizer)
-        with self._lock, one_blas_thread(), keeping():
+        with self._lock, one_blas_thread(), keeping(self._pool):
             x, y = self._given(x, y, loss, epochs, batch_size, optimizer)
             check_learning(self.layers)
             if validation_data is not None:
@@ -169,7 +170,7 @@ class Sequential(Chain):
         A `tinycnn.data.Stream` stands for x and y both.
         """
         _, loss = self._compiled()
-        with self._lock, one_blas_thread(), asking():
+        with self._lock, one_blas_thread(), asking(self._pool):
             x, y = self._given(x, y, loss)
             result = Evaluation(self._evaluate(x, y))
         if verbose:
@@ -222,7 +223,7 @@ class Sequential(Chain):
 
         A `tinycnn.data.Stream` stands for x; its targets are left alone.
         """
-        with self._lock, one_blas_thread(), asking():
+        with self._lock, one_blas_thread(), asking(self._pool):
             x = self._streamed(x, None) if hasattr(x, "numbered_batches") else self._examples(x, "x")
             out = np.empty((len(x), *self._outputs()), self.dtype)
             with closing(batches_asked(x, PREDICT_BATCH)) as taken:
@@ -334,11 +335,11 @@ class Sequential(Chain):
         return f"<Sequential of {len(self.layers)} layers: {' → '.join(str(layer.name) for layer in self.layers)}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the lock, which cannot be copied, so that copy.deepcopy works."""
-        return {key: value for key, value in super().__getstate__().items() if key != "_lock"}
+        """All but the lock, which cannot be copied, so that copy.deepcopy works, and the arrays for further use."""
+        return {key: value for key, value in super().__getstate__().items() if key not in ("_lock", "_pool")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.RLock())
+        self.__dict__.update(state, _lock=threading.RLock(), _pool=Pool())
         if self.optimizer is not None:
             self.optimizer.belong_to(self, anew=True)
 
