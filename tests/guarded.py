@@ -135,6 +135,7 @@ def conv() -> None:
     for k in range(120):
         end, dtype = k % 2 == 0, (np.float32, np.float64)[k // 2 % 2]
         conv_plan.CACHE, conv_plan.NEAR = (int(rng.choice(some)) for some in ([2048, 16384, 262144], [8, 256]))
+        conv_plan.FEW = int(rng.choice([0, 32768]))
         conv_plan.plan_conv.cache_clear()
         _kept.clear()
         arrays, options = drawn(rng, widest=30, batch=20)

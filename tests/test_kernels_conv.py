@@ -39,11 +39,14 @@ def drawn(rng: np.random.Generator, most: int = 9, widest: int = 40, batch: int 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("part", range(10))
-def test_forward_and_backward_are_those_of_ops_on_500_drawn_convolutions(dtype, part):
+def test_forward_and_backward_are_those_of_ops_on_500_drawn_convolutions(dtype, part, monkeypatch):
+    monkeypatch.setattr(conv_plan, "FEW", (0, conv_plan.FEW)[part % 2])  # weights packed beforehand, and by each core
+    conv_plan.plan_conv.cache_clear()
     rng = np.random.default_rng([part, 5])
     for _ in range(50):
         args, options = drawn(rng)
         assert_twin_of_a_multilinear_op("conv2d", kernels, args, options, dtype, rng)
+    conv_plan.plan_conv.cache_clear()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 _lock = threading.Lock()
 _inside = 0
-_limit = ExitStack()
+_before: list[tuple[Any, int]] = []  # each BLAS in this process, and how many threads it had
 
 
 @contextmanager
@@ -28,18 +28,21 @@ def one_blas_thread() -> Iterator[None]:
     with _lock:
         _inside += 1
         if _inside == 1:
-            _limit.enter_context(_controller().limit(limits=1, user_api="blas"))
+            _before[:] = [(library, library.get_num_threads()) for library in _libraries()]
+            for library, _ in _before:
+                library.set_num_threads(1)
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
             if _inside == 0:
-                _limit.close()
+                for library, threads in _before:
+                    library.set_num_threads(threads)
 
 
 @cache
-def _controller() -> Any:
+def _libraries() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers

@@ -24,7 +24,7 @@ from tinycnn.kernels.conv_blocks import (
     windows_of_strip,
     write_out,
 )
-from tinycnn.kernels.conv_pack import packed_backward, packed_forward, unpacked
+from tinycnn.kernels.conv_pack import pack, pack_turned, packed_backward, packed_forward, unpacked
 from tinycnn.kernels.conv_plan import Plan, Sizes, plan_conv
 from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
 from tinycnn.kernels.rows import clear_row
@@ -35,6 +35,7 @@ from tinycnn.ops.conv import check_conv_shapes
 
 NOTHING = np.empty(1, np.uint8)
 SUMS = 512 * 1024  # numbers that the partial sums of dw may take
+MOVED, AT_ONCE = 16, 8  # multiplications in the time that one number takes to move, and one operation elsewhere
 
 
 def conv2d_forward(
@@ -105,11 +106,12 @@ def convolve(
 ) -> Array:
     """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`."""
     s = plan.sizes
-    with threads_for(len(x) * s.OH * s.OW * w.size) as threads:
+    with threads_for(_work(w, s, len(x))) as threads:
         own = space(x.dtype, threads * plan.space)
         _forward(
             threads, x.dtype, tiles_for(x.dtype), y, kept, x, packed_forward(threads, w, plan),
-            _filled_up(b, s.groups, s.F, s.FP, x.dtype), plan.offsets, plan.starts, own, plan.space, s, len(x), after,
+            _filled_up(b, s.groups, s.F, s.FP, x.dtype), plan.offsets, plan.starts, own, plan.space, plan.packs, s,
+            len(x), after,
         )  # fmt: skip
     return y
 
@@ -125,18 +127,24 @@ def gradients(
     """
     s, dy, size = plan.sizes, plain(dy), plan.sizes.groups * plan.sizes.FP * w[0].size
     parts, sums_of_part = min(PARTS, max(SUMS // size, 4), _pieces(s, len(x))), size + s.F if wanted & DW else 0
-    with threads_for(2 * len(x) * s.OH * s.OW * w.size) as threads:
+    with threads_for(2 * _work(w, s, len(x))) as threads:
         own = space(dy.dtype, threads * plan.space_backward + parts * sums_of_part)
         sums = own[threads * plan.space_backward :]
         of_dw, of_db = sums[: parts * size], sums[parts * size :]
         _backward(
             threads, dy.dtype, tiles_for(dy.dtype), wanted, dx, of_dw, of_db, dy, kept, x,
             packed_backward(threads, w, plan) if wanted & DX else w, _filled_up(b, s.groups, s.C, s.CP, dy.dtype),
-            plan.offsets, plan.starts, own, plan.space_backward, s, len(x), parts, after,
+            plan.offsets, plan.starts, plan.order, own, plan.space_backward,
+            plan.packs_backward if wanted & DX else 0, s, len(x), parts, after,
         )  # fmt: skip
         if wanted & DW:
             unpacked(threads, of_dw.reshape(parts, -1), dw, plan)
             np.add.reduce(of_db[: parts * s.F].reshape(parts, -1), axis=0, out=db)
+
+
+def _work(w: Array, s: Sizes, N: int) -> int:
+    """What there is to do, in operations of the plainer kernels: for each window its products, reading and writing."""
+    return N * s.OH * s.OW * (w.size + MOVED * (s.C + 2 * s.F)) // AT_ONCE
 
 
 def _pieces(s: Sizes, N: int) -> int:
@@ -161,9 +169,12 @@ def _by_ops(dy: Array, given: tuple) -> tuple[Array, Array, Array | None]:
 
 @Worker
 def _forward(t, workers, given):
-    tiles, y, kept, x, packed, bias, offsets, o, own, size, s, N, after = unpack(given, "TxuxxxiOxnSnn")
+    tiles, y, kept, x, w, bias, offsets, o, own, size, packs, s, N, after = unpack(given, "TxuxxxiOxnnSnn")
     mine, items = own[t * size :], N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
-    item = next_part(given)
+    packed, item = w, next_part(given)
+    if packs and item < items:
+        packed = mine[size - packs :]
+        pack(packed, w, s.C // s.groups * s.KK, s, 0, 1)
     while item < items:
         n, images, u, rows = piece(item, N, s)
         source, x0 = images_of_piece(x, mine, s, n, images, u)
@@ -185,12 +196,15 @@ def _forward(t, workers, given):
 
 @Worker
 def _backward(t, workers, given):
-    tiles, wanted, dx, dw, db, dy, kept, x, packed, bias, offsets, o, own, size, s, N, parts, after = unpack(
-        given, "TnxxxxuxxxiOxnSnnn"
+    tiles, wanted, dx, dw, db, dy, kept, x, w, bias, offsets, o, order, own, size, packs, s, N, parts, after = unpack(
+        given, "TnxxxxuxxxiOixnnSnnn"
     )
     mine, weights = own[t * size :], s.groups * s.FP * (s.C // s.groups) * s.KK
     items = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
-    part = next_part(given)
+    packed, part = w, next_part(given)
+    if packs and part < parts:
+        packed = mine[size - packs :]
+        pack_turned(packed, w, order, s, 0, 1)
     while part < parts:
         if wanted & DW:
             clear_row(dw, part * weights, weights)

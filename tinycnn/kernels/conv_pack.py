@@ -1,6 +1,7 @@
 """Filters as the register tile reads them: for each tap, the weights of a strip of filters side by side; and back.
 
-Memory holds filter after filter, so to pack them is to turn rows into columns. What a gradient dw was added up in is
+Memory holds filter after filter, so to pack them is to turn rows into columns. Few of them each core packs for itself,
+into its own working space: that takes less time than to share the work out. What a gradient dw was added up in is
 packed as well, and is turned back in the end.
 """
 
@@ -10,42 +11,52 @@ import numpy as np
 
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, kernel, unpack
-from tinycnn.kernels.conv_plan import Plan
+from tinycnn.kernels.conv_plan import Plan, Sizes, packed_size
 from tinycnn.kernels.rows import add_row, copy_row
 from tinycnn.kernels.shuffled_rows import turn_rows
 from tinycnn.kernels.tile import strip_width
 
 Array = np.ndarray
-FEW = 32 * 1024  # so many weights are packed by one core
-
-
-def threads_to_pack(threads: int, size: int, rows: int, lanes: int) -> int:
-    """How many cores pack; one if there are fewer rows than a vector has lanes: then each strip runs into the next."""
-    return threads if size > FEW and rows >= lanes else 1
-
-
 def packed_forward(threads: int, w: Array, plan: Plan) -> Array:
-    """The filters as (group, strip, tap, filter)."""
+    """The filters as (group, strip, tap, filter); or as they are, if they are few."""
     s = plan.sizes
-    K = w[0].size
-    packed = empty((s.groups * s.FP * K + 2 * s.lanes**2,), w.dtype)
-    _pack(threads_to_pack(threads, w.size, K, s.lanes), w.dtype, packed, w, K, s)
+    if plan.packs:
+        return w
+    packed = empty((packed_size(s.FP, w[0].size, s),), w.dtype)
+    _pack(_who_pack(threads, w[0].size, s), w.dtype, packed, w, w[0].size, s)
     return packed
 
 
 def packed_backward(threads: int, w: Array, plan: Plan) -> Array:
-    """The filters as (group, strip, tap of dx, channel)."""
+    """The filters as (group, strip, tap of dx, channel); or as they are, if they are few."""
     s = plan.sizes
-    KF = s.F // s.groups * s.KK
-    packed = empty((s.groups * s.CP * KF + 2 * s.lanes**2,), w.dtype)
-    order = plan.order if len(plan.order) else np.zeros(1, np.int64)
-    _pack_turned(threads_to_pack(threads, w.size, s.KK, s.lanes), w.dtype, packed, w, order, len(plan.order), s)
+    if plan.packs_backward:
+        return w
+    packed = empty((packed_size(s.CP, s.F // s.groups * s.KK, s),), w.dtype)
+    _pack_turned(_who_pack(threads, s.KK, s), w.dtype, packed, w, plan.order, s)
     return packed
+
+
+def _who_pack(threads: int, rows: int, s: Sizes) -> int:
+    """How many cores; one if there are fewer rows than a vector has lanes: then each strip runs into the next."""
+    return threads if rows >= s.lanes else 1
 
 
 @Worker
 def _pack(t, workers, given):
     to, w, K, s = unpack(given, "xxnS")
+    pack(to, w, K, s, t, workers)
+
+
+@Worker
+def _pack_turned(t, workers, given):
+    to, w, order, s = unpack(given, "xxiS")
+    pack_turned(to, w, order, s, t, workers)
+
+
+@kernel
+def pack(to, w, K, s, t, workers):
+    """A `workers`-th of the filters."""
     FG, vectors = s.F // s.groups, s.FP // s.lanes
     for unit in range(t * s.groups * vectors // workers, (t + 1) * s.groups * vectors // workers):
         g, f = unit // vectors, unit % vectors * s.lanes
@@ -53,22 +64,14 @@ def _pack(t, workers, given):
         turn_rows(to, at, width, w, (g * FG + f) * K, K, FG - f, K)
 
 
-@kernel(inline="always")
-def _place(first, f, columns, K, s):
-    """Where vector f of a group's columns begins among K packed rows, and how wide its strip is."""
-    start = f // (2 * s.lanes) * 2 * s.lanes
-    width = strip_width(columns - start, s.lanes)
-    return (first + start) * K + f - start, width
-
-
-@Worker
-def _pack_turned(t, workers, given):
-    to, w, order, sorted_by_phase, s = unpack(given, "xxinS")
+@kernel
+def pack_turned(to, w, order, s, t, workers):
+    """A `workers`-th of the channels; with a stride, the taps in `order`."""
     CG, FG, vectors, KF = s.C // s.groups, s.F // s.groups, s.CP // s.lanes, s.F // s.groups * s.KK
     for unit in range(t * s.groups * vectors // workers, (t + 1) * s.groups * vectors // workers):
         g, c = unit // vectors, unit % vectors * s.lanes
         at, width = _place(g * s.CP, c, s.CP, KF, s)
-        if sorted_by_phase:
+        if s.sv * s.sh > 1:
             for k in range(KF):
                 f, tap = order[k] // s.KK, order[k] % s.KK
                 for j in range(min(s.lanes, CG - c)):
@@ -81,11 +84,19 @@ def _pack_turned(t, workers, given):
                 turn_rows(to, at + f * s.KK * width, width, w, ((g * FG + f) * CG + c) * s.KK, s.KK, CG - c, s.KK)
 
 
+@kernel(inline="always")
+def _place(first, f, columns, K, s):
+    """Where vector f of a group's columns begins among K packed rows, and how wide its strip is."""
+    start = f // (2 * s.lanes) * 2 * s.lanes
+    width = strip_width(columns - start, s.lanes)
+    return (first + start) * K + f - start, width
+
+
 def unpacked(threads: int, found: Array, dw: Array, plan: Plan) -> None:
     """Add up dw's packed partial sums, first to last, and write them as filters."""
     s = plan.sizes
     parts, size = found.shape
-    _unpack_sums(threads if dw.size > FEW else 1, dw.dtype, dw, found, parts, size, dw[0].size, s)
+    _unpack_sums(1 if plan.packs else threads, dw.dtype, dw, found, parts, size, dw[0].size, s)
 
 
 @Worker

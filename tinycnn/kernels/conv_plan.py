@@ -19,11 +19,12 @@ import numpy as np
 
 from tinycnn.kernels.compiling import record
 from tinycnn.kernels.vectors import REGISTERS
-from tinycnn.ops.window import Window, place_window
+from tinycnn.ops.window import Window, place_pool, place_window
 
 Array = np.ndarray
 CACHE = 256 * 1024  # bytes of images and results that one piece of work should touch
 NEAR = 256  # results of each filter that the nearest cache holds beside all that it holds
+FEW = 32 * 1024  # so many weights each core packs for itself (`conv_pack`)
 ENOUGH = 256  # windows that a piece of work should have, if need be from several images
 
 
@@ -87,6 +88,9 @@ class Plan(NamedTuple):
     order: Array  # which (f, i, j) stands where when they are sorted by phase; empty without a stride
     space: int  # numbers of working space that forward needs
     space_backward: int
+    packs: int  # how many of them, the last, a core needs to pack the weights for itself; 0 if it does not
+    packs_backward: int
+    seen: tuple[int, int]  # height and width of what comes out, pooled if there is a pool
 
 
 @lru_cache(maxsize=256)
@@ -96,19 +100,28 @@ def plan_conv(
 ) -> Plan:  # fmt: skip
     """Lay a convolution out, with blocks that no window of a pool lies across.
 
-    Raises ShapeError if the kernel is larger than the padded image.
+    Raises ShapeError if the kernel is larger than the padded image, or the pool than what comes out.
     """
     (C, H, W), (F, _, *kernel_size) = image, w_shape
     g = place_window(H, W, tuple(kernel_size), stride, padding, dilation)
+    last = place_pool(g.OH, g.OW, pool) if pool else g
     s = _sizes(g, C, F, groups, N, bytes_each, pool or 1)
     order, taps_dx, phases = _taps_dx(g, s, flip)
     tables = _taps(g, s, flip), _pixels(s), taps_dx, *_pixels_dx(s), phases
     starts = Offsets(*np.cumsum([0, *(len(t) for t in tables[:-1])]).tolist())
+    few = F * w_shape[1] * s.KK <= FEW
+    packs = few * packed_size(s.FP, w_shape[1] * s.KK, s), few * packed_size(s.CP, F // groups * s.KK, s)
     images, dy, turned = room_of_images(s), room_of_dy(s), 2 * s.lanes * s.line
     return Plan(
         s, np.concatenate(tables).astype(np.int64), starts, order,
-        images + s.tile + turned, images + dy + s.tile + s.sh * turned,
+        images + s.tile + turned + packs[0], images + dy + s.tile + s.sh * turned + packs[1], *packs,
+        (last.OH, last.OW),
     )  # fmt: skip
+
+
+def packed_size(columns: int, rows: int, s: Sizes) -> int:
+    """How many numbers packed weights are, of so many columns in each group; a turned block may reach a little on."""
+    return s.groups * columns * rows + 2 * s.lanes**2
 
 
 def room_of_images(s: Sizes) -> int:

@@ -23,7 +23,6 @@ from tinycnn.kernels.fused_rows import SHORTEST
 from tinycnn.kernels.pool import max_pool2d_backward, max_pool2d_forward
 from tinycnn.kernels.threads import covered, plain
 from tinycnn.ops.checks import Array, upstream
-from tinycnn.ops.window import place_pool
 
 
 def conv2d_relu_forward(
@@ -42,13 +41,9 @@ def conv2d_relu_forward(
         return _one_by_one(x, w, b, options, pool)
     x, w = plain(x), plain(w)
     plan = plan_conv(x.shape[1:], w.shape, *options, len(x), x.itemsize, pool)
-    s = plan.sizes
-    OH, OW = s.OH, s.OW
-    if pool:
-        window = place_pool(OH, OW, 2)
-        OH, OW = window.OH, window.OW
-    y = empty((len(x), s.F, OH, OW), x.dtype)
-    kept = empty((len(x), s.F, OH, max(OW, SHORTEST)), np.uint8)
+    OH, OW = plan.seen
+    y = empty((len(x), len(w), OH, OW), x.dtype)
+    kept = empty((len(x), len(w), OH, max(OW, SHORTEST)), np.uint8)
     convolve(x, w, b, plan, y, kept, RELU_POOL if pool else RELU)
     return y, (kept, y.shape, (x, w, b is not None, options, pool), plan)
 

@@ -133,17 +133,15 @@ def _together(group: Sequence[Layer]) -> Fused:
 
 def _group(layers: Sequence[Layer]) -> Sequence[Layer]:
     """The first layers of these that one kernel runs together: one, two or three."""
-    kinds = [type(layer) if _is_itself(layer) else None for layer in layers]
-    if kinds[:2] == [Dense, ReLU]:
-        return layers[:2]
-    if kinds[:2] != [Conv2D, ReLU]:
+    if len(layers) == 1 or not (_is_a(ReLU, layers[1]) and (_is_a(Conv2D, layers[0]) or _is_a(Dense, layers[0]))):
         return layers[:1]
-    return layers if kinds[2:] == [MaxPool2D] and _is_small(layers[2]) else layers[:2]
+    pooled = len(layers) == 3 and type(layers[0]) is Conv2D and _is_a(MaxPool2D, layers[2])
+    return layers if pooled and _is_small(layers[2]) else layers[:2]
 
 
-def _is_itself(layer: Layer) -> bool:
-    """Whether a layer does what its class says: somebody who looks on may have put a function of his in its place."""
-    return not {"forward", "backward", "learn"} & vars(layer).keys()
+def _is_a(kind: type[Layer], layer: Layer) -> bool:
+    """Whether it is one and does what its class says: somebody who looks on may have put his own function there."""
+    return type(layer) is kind and vars(layer).keys().isdisjoint(("forward", "backward", "learn"))
 
 
 def _is_small(pool: Layer) -> bool:
