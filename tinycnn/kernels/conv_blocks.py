@@ -31,11 +31,14 @@ def piece(item, N, s):
 @kernel
 def lay_out(to, x, n, images, u, s):
     """Copy what the windows from row u on see of some images to working space, with the border."""
-    left = min(s.left, s.pitch)
+    left, top = min(s.left, s.pitch), u * s.sv - s.top
     columns = min(s.W, s.pitch - left)
     for m in range(images * s.C):
         begin, image = m * s.plane, (n * s.C + m) * s.H
-        for row in range(u * s.sv - s.top, u * s.sv - s.top + s.seen):
+        if s.pitch == s.W and left == 0 and top >= 0 and top + s.seen <= s.H:  # rows without a border: all at once
+            lay_row(to, begin, x, (image + top) * s.W, s.seen * s.W)
+            continue
+        for row in range(top, top + s.seen):
             if row < 0 or row >= s.H:
                 zero_row(to, begin, s.pitch)
             else:
@@ -108,6 +111,9 @@ def lay_out_dy(to, dy, s, n, images, u, rows):
     """
     for m in range(images * s.F):
         begin = room_of_images(s) + m * s.dplane
+        if s.right + s.down == 0 and u + rows <= s.OH:  # no window lies across another: all rows at once
+            lay_row(to, begin, dy, ((n * s.F + m) * s.OH + u) * s.OW, rows * s.OW)
+            continue
         zero_row(to, begin, s.right)
         begin += s.right
         for row in range(u - s.down, u + rows):
