@@ -65,7 +65,7 @@ def judge(path: str | Path, where: str) -> Judgement:
         raise SettingsError(f"{path} was saved before it was compiled: there is no loss to judge it by")
     parts = named(Settings(data=where, size=told.size, grey=told.grey), model.input_shape)
     part = as_learned(parts[-1], model)
-    numbers = (model.evaluate(part.x, part.y) if isinstance(part, Dataset) else model.evaluate(part)).as_dict()
+    numbers = model.evaluate(part).as_dict()
     found = Judgement(where, len(part), numbers, part.classes, seen=len(parts) == 1 and same_data(told.data, where))
     if isinstance(part, Dataset) and part.y.ndim == 3:
         return replace(found, report=_areas(_pixels(model, part), part.classes))

@@ -100,7 +100,7 @@ def named(settings: Settings, default_size: tuple[int, ...] | None = None) -> tu
         listings = [one for one in found if isinstance(one, Listing)]
         if len(listings) < len(found):
             raise SettingsError(f"{path}: its parts must be folders of pictures")
-        return tuple(_read(one, size, channels) for one in _same_classes(path, listings))
+        return tuple(_read(one, size, channels) for one in _same_classes(path, places, listings))
     opened = open_data(path, size, channels)
     return as_asked((_read(opened, size, channels),) if isinstance(opened, Listing) else opened, settings)
 
@@ -135,17 +135,26 @@ def _part_folders(path: Path) -> list[Path]:
     return [place for place in chosen if place is not None]
 
 
-def _same_classes(path: Path, listings: Sequence[Listing]) -> Sequence[Listing]:
+def _same_classes(path: Path, places: Sequence[Path], listings: Sequence[Listing]) -> Sequence[Listing]:
     """The parts, once it is sure that a class is one and the same in all of them.
 
     Masks to watch by or to be judged on may lack a value that those to learn from have: they count as those do.
     """
     first = listings[0]
-    for other in listings[1:]:
-        odd = sorted(set(other.classes) ^ set(first.classes))
-        if odd and (other.y is not None or set(other.classes) - set(first.classes)):
-            raise SettingsError(f"{path}: the parts have not the same classes: {', '.join(odd)}")
+    for place, other in zip(places[1:], listings[1:], strict=True):
+        lacking = sorted(set(first.classes) - set(other.classes))
+        unknown = sorted(set(other.classes) - set(first.classes))
+        if unknown or (lacking and other.y is not None):
+            pairs = ((lacking, places[0], place), (unknown, place, places[0]))
+            said = [f"{_in_short(names)} in {one.name}/ and not in {two.name}/" for names, one, two in pairs if names]
+            raise SettingsError(f"{path}: the parts have not the same classes: {'; '.join(said)}")
     return [one if one.y is not None else replace(one, classes=first.classes, values=first.values) for one in listings]
+
+
+def _in_short(names: Sequence[str]) -> str:
+    """Up to ten names in words, and how many more there are."""
+    shown = ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"
 
 
 def _read(listing: Listing, size: tuple[int, int] | None, channels: int) -> Part:
