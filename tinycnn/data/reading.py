@@ -19,6 +19,7 @@ from tinycnn.data.resizing import resize
 from tinycnn.errors import ImageError
 
 MOST_NAMED = 20  # bad files in one message
+ADVICE = "\n  Leave them out with skip_bad=True."
 Size = tuple[int, int] | None
 Bad = tuple[Path, str]
 Example = tuple[NDArray[np.float32], NDArray[np.int64] | np.int64]
@@ -90,7 +91,7 @@ class Inspector:
         A warning then tells how many there are.
         """
         if self.bad and not (skip_bad and self.good):
-            raise ImageError(bad_files(self.bad, len(self.listing)) + "\n  Leave them out with skip_bad=True.")
+            raise ImageError(bad_files(self.bad, len(self.listing)) + ADVICE)
         if self.bad:
             warnings.warn(f"{len(self.bad)} of {len(self.listing):,} files are left out.\n"
                           + bad_files(self.bad, len(self.listing)), stacklevel=4)  # fmt: skip

@@ -4,6 +4,7 @@ A set is told by its files alone: MNIST by its four, CIFAR by its batches, a tab
 folders. Every picture is read, which is the only way to know that it can be.
 """
 
+import contextlib
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from tinycnn.data.dataset import Dataset
 from tinycnn.data.idx import idx_pair, load_fashion_mnist, load_idx_pair, load_mnist
 from tinycnn.data.listing import Listing, list_folder, list_pairs
 from tinycnn.data.picture import read_image
-from tinycnn.data.reading import Bad, PictureReader, Size, load_listing
+from tinycnn.data.reading import ADVICE, Bad, PictureReader, Size, load_listing
 from tinycnn.data.statistics import Moments
 from tinycnn.data.table import has_paths, list_table, load_table
 from tinycnn.errors import ImageError
@@ -87,8 +88,13 @@ def kind_of(path: str | os.PathLike) -> str:
     return "pairs" if (path / "images").is_dir() and (path / "masks").is_dir() else "folder"
 
 
-def open_data(path: str | os.PathLike, size: Size = None, channels: int = 3) -> tuple[Dataset, ...] | Listing:
-    """The data set at a path: its parts as Datasets, or the Listing of its picture files, not yet read."""
+def open_data(
+    path: str | os.PathLike, size: Size = None, channels: int = 3, skip_bad: bool = False
+) -> tuple[Dataset, ...] | Listing:  # fmt: skip
+    """The data set at a path: its parts as Datasets, or the Listing of its picture files, not yet read.
+
+    `skip_bad` is for pictures inside a table, which are read here.
+    """
     kind, path = kind_of(path), Path(path)
     if kind in ("mnist", "fashion-mnist"):
         try:
@@ -99,7 +105,9 @@ def open_data(path: str | os.PathLike, size: Size = None, channels: int = 3) -> 
     if kind in ("cifar10", "cifar100"):
         return (load_cifar10 if kind == "cifar10" else load_cifar100)(path)
     if kind == "table":
-        return list_table(path) if has_paths(path) else (load_table(path, size=size, channels=channels),)
+        return list_table(path) if has_paths(path) else (
+            load_table(path, size=size, channels=channels, skip_bad=skip_bad),
+        )  # fmt: skip
     return list_pairs(path) if kind == "pairs" else list_folder(path)
 
 
@@ -108,7 +116,10 @@ def survey(path: str | os.PathLike, channels: int = 3) -> Survey:
 
     Raises FileNotFoundError, and ValueError for what is no data set or is damaged as a whole.
     """
-    found = open_data(path, channels=channels)
+    try:
+        found = open_data(path, channels=channels)
+    except ImageError as error:
+        raise ImageError(str(error).removesuffix(ADVICE)) from None  # a survey leaves nothing out
     if isinstance(found, Listing):
         return _survey_files(path, found, channels)
     moments, counts = Moments(), np.zeros(len(found[0].classes), np.int64)
@@ -145,16 +156,27 @@ def _survey_files(path: str | os.PathLike, listing: Listing, channels: int) -> S
     )  # fmt: skip
 
 
-def sample(path: str | os.PathLike, count: int, size: tuple[int, int] | None, seed: int) -> Dataset:
+def sample(
+    path: str | os.PathLike, count: int, size: tuple[int, int] | None, seed: int, skip_bad: bool = False
+) -> Dataset:  # fmt: skip
     """Some examples of a data set, chosen by the seed, in the order they have there; pictures resized to `size`.
 
-    Of files, only those chosen are read; without a size they take that of the first. Raises as `open_data`.
+    Of files, only those chosen are read; without a size they take that of the first which is a picture. With `skip_bad`
+    those that cannot be used are left out, and a warning counts them. Raises as `open_data` and `load_listing`.
     """
-    found = open_data(path)
+    found = open_data(path, skip_bad=skip_bad)
     data = found[0] if isinstance(found, tuple) else found
     rows = np.sort(np.random.default_rng(seed).permutation(len(data))[:count])
     chosen = data[rows]
     if isinstance(chosen, Dataset):
         return chosen
-    H, W = size or read_image(chosen.files[0]).shape[1:]
-    return load_listing(chosen, (H, W))
+    return load_listing(chosen, size or _first_size(chosen), skip_bad=skip_bad)
+
+
+def _first_size(listing: Listing) -> Size:
+    """The size of the first file that is a picture."""
+    for file in listing.files:
+        with contextlib.suppress(ImageError):
+            H, W = read_image(file).shape[1:]
+            return H, W
+    return None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinycnn.data.dataset import Dataset
 from tinycnn.data.listing import Listing, inside, labels_of
 from tinycnn.data.picture import read_image
-from tinycnn.data.reading import Bad, Size, bad_files, load_listing
+from tinycnn.data.reading import ADVICE, Bad, Size, bad_files, load_listing
 from tinycnn.data.resizing import resize
 from tinycnn.errors import ImageError
 
@@ -170,7 +170,7 @@ def _decoded(
         found.append(x)
         kept.append(k)
     if bad and not (skip_bad and found):
-        raise ImageError(bad_files(bad, len(rows)) + "\n  Leave them out with skip_bad=True.")
+        raise ImageError(bad_files(bad, len(rows)) + ADVICE)
     if bad:
         import warnings
 

@@ -52,9 +52,10 @@ class Judgement:
         return "\n\n".join(part for part in parts if part)
 
 
-def judge(path: str | Path, where: str) -> Judgement:
+def judge(path: str | Path, where: str, skip_bad: bool = False) -> Judgement:
     """Judge the model of a file, or of a run's folder, on a data set by its name or path.
 
+    With `skip_bad` files that cannot be used are left out, and a warning counts them.
     Raises FileNotFoundError, ModelFormatError, and SettingsError where the data do not fit the model: by the shape of
     their pictures, or by classes that the model did not learn.
     """
@@ -63,7 +64,8 @@ def judge(path: str | Path, where: str) -> Judgement:
     told = read_config(path) if path.is_dir() else Settings()
     if model.loss is None:
         raise SettingsError(f"{path} was saved before it was compiled: there is no loss to judge it by")
-    parts = named(Settings(data=where, size=told.size, grey=told.grey), model.input_shape)
+    asked = Settings(data=where, size=told.size, grey=told.grey, skip_bad=skip_bad)
+    parts = named(asked, model.input_shape)
     part = as_learned(parts[-1], model)
     numbers = model.evaluate(part).as_dict()
     found = Judgement(where, len(part), numbers, part.classes, seen=len(parts) == 1 and same_data(told.data, where))

@@ -94,15 +94,15 @@ def named(settings: Settings, default_size: tuple[int, ...] | None = None) -> tu
     if not path.exists():
         hint = nearest(settings.data, BUNDLED)
         raise FileNotFoundError(f"there is no file, folder or bundled set {settings.data!r}{hint}")
-    channels, size = _pictures(settings, default_size)
+    (channels, size), skip_bad = _pictures(settings, default_size), bool(settings.skip_bad)
     if path.is_dir() and (places := _part_folders(path)):
-        found = [open_data(place, size, channels) for place in places]
+        found = [open_data(place, size, channels, skip_bad) for place in places]
         listings = [one for one in found if isinstance(one, Listing)]
         if len(listings) < len(found):
             raise SettingsError(f"{path}: its parts must be folders of pictures")
-        return tuple(_read(one, size, channels) for one in _same_classes(path, places, listings))
-    opened = open_data(path, size, channels)
-    return as_asked((_read(opened, size, channels),) if isinstance(opened, Listing) else opened, settings)
+        return tuple(_read(one, size, channels, skip_bad) for one in _same_classes(path, places, listings))
+    opened = open_data(path, size, channels, skip_bad)
+    return as_asked((_read(opened, size, channels, skip_bad),) if isinstance(opened, Listing) else opened, settings)
 
 
 def as_asked(parts: tuple[Part, ...], settings: Settings) -> tuple[Part, ...]:
@@ -157,11 +157,11 @@ def _in_short(names: Sequence[str]) -> str:
     return f"{shown} {'is' if len(names) == 1 else 'are'}"
 
 
-def _read(listing: Listing, size: tuple[int, int] | None, channels: int) -> Part:
+def _read(listing: Listing, size: tuple[int, int] | None, channels: int, skip_bad: bool) -> Part:
     """Picture files as arrays, or as a stream where they would fill the memory."""
     if size is not None and len(listing) * channels * size[0] * size[1] * 4 > IN_MEMORY:
-        return Stream(listing, size, channels)
-    return load_listing(listing, size, channels)
+        return Stream(listing, size, channels, skip_bad=skip_bad)
+    return load_listing(listing, size, channels, skip_bad)
 
 
 def _held_out(part: Part, share: float, seed: int) -> tuple[Any, Any]:
