@@ -151,7 +151,7 @@ def test_bad_files_are_left_out_by_the_commands_own_option_and_the_error_names_i
         assert "Leave them out with --skip-bad.\n" in err, command
         assert "skip_bad" not in err, command
         warned = said_and_done(capsys, *command, "--skip-bad")
-        assert "tinycnn: 1 of 13 files are left out.\n" in warned, command
+        assert "tinycnn: 1 of 13 files are left out:\n" in warned, command
         assert "bad.png" in warned
     code, _, err = run(capsys, "evaluate", tmp_path / "run", pets)
     assert (code, "--skip-bad" in err) == (2, True)
@@ -193,3 +193,22 @@ def test_a_survey_names_the_bad_pictures_of_a_table_and_advises_nothing_that_it_
     assert "skip" not in err
     with pytest.raises(ImageError, match=r"Leave them out with skip_bad=True\.$"):
         tc.data.load_table(tmp_path / "table.csv")
+
+
+# --------------------------------------------------------------------------- parts
+
+
+def test_folders_train_and_test_are_parts_to_info_and_show_as_they_are_to_train(tmp_path, capsys):
+    for part, names in (("train", "ab"), ("test", "a")):
+        for n, name in enumerate(names):
+            drawn(tmp_path / "set" / part / "images" / f"{name}.png", n)
+            write_image(tmp_path / "set" / part / "masks" / f"{name}.png", np.full((4, 6), 7 * n))
+    whole = np.stack([tc.data.read_image(path) for path in sorted((tmp_path / "set").glob("*/images/*.png"))])
+    code, out, _ = run(capsys, "data", "info", tmp_path / "set", "--json")
+    found = json.loads(out)
+    assert (code, found["kind"], found["pictures"], found["parts"]) == (0, "parts", 3, {"train": 2, "test": 1})
+    assert found["classes"] == {"0": 2, "7": 1}
+    np.testing.assert_allclose(found["mean"], whole.mean(axis=(0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(found["std"], whole.std(axis=(0, 2, 3)), rtol=1e-6)
+    code, out, _ = run(capsys, "data", "show", tmp_path / "set", "--out", tmp_path / "sheet.png")
+    assert (code, out) == (0, f"2 of {tmp_path / 'set'} → {tmp_path / 'sheet.png'}\n")

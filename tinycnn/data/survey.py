@@ -7,6 +7,7 @@ folders. Every picture is read, which is the only way to know that it can be.
 import contextlib
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from tinycnn.data.statistics import Moments
 from tinycnn.data.table import has_paths, list_table, load_table
 from tinycnn.errors import ImageError
 
+TRAIN, VAL, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 KINDS = {
+    "parts": "a folder for each part, to learn from and to be judged on",
     "mnist": "the four idx files of MNIST",
     "fashion-mnist": "the four idx files of MNIST, in a folder that is called after fashion",
     "cifar10": "CIFAR-10",
@@ -69,6 +72,8 @@ def kind_of(path: str | os.PathLike) -> str:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder.")
+    if path.is_dir() and part_folders(path):
+        return "parts"
     if path.is_file():
         name = path.name.lower()
         if name.endswith(".csv"):
@@ -86,6 +91,17 @@ def kind_of(path: str | os.PathLike) -> str:
         if any((place / name).is_file() for place in inner for name in names):
             return kind
     return "pairs" if (path / "images").is_dir() and (path / "masks").is_dir() else "folder"
+
+
+def part_folders(path: Path) -> list[Path]:
+    """The folders train, val and test, in this order, where a folder holds those instead of classes."""
+    inside = {p.name.lower(): p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")}
+    chosen = [next((inside[name] for name in names if name in inside), None) for names in (TRAIN, VAL, TEST)]
+    if chosen[0] is None or set(inside) - {*TRAIN, *VAL, *TEST}:
+        return []
+    if chosen[1] is not None and chosen[2] is None:  # two parts are to learn from and to be judged on
+        return [chosen[0], chosen[1]]
+    return [place for place in chosen if place is not None]
 
 
 def open_data(
@@ -116,12 +132,18 @@ def survey(path: str | os.PathLike, channels: int = 3) -> Survey:
 
     Raises FileNotFoundError, and ValueError for what is no data set or is damaged as a whole.
     """
+    if kind_of(path) == "parts":
+        opened = {place.name: open_data(place, channels=channels) for place in part_folders(Path(path))}
+        listings = {name: one for name, one in opened.items() if isinstance(one, Listing)}
+        if len(listings) < len(opened):
+            raise ValueError(f"{path}: its parts must be folders of pictures.")
+        return _survey_files(path, listings, channels)
     try:
         found = open_data(path, channels=channels)
     except ImageError as error:
         raise ImageError(str(error).removesuffix(ADVICE)) from None  # a survey leaves nothing out
     if isinstance(found, Listing):
-        return _survey_files(path, found, channels)
+        return _survey_files(path, {"all": found}, channels)
     moments, counts = Moments(), np.zeros(len(found[0].classes), np.int64)
     for part in found:
         moments.add(part.x)
@@ -133,26 +155,28 @@ def survey(path: str | os.PathLike, channels: int = 3) -> Survey:
     )  # fmt: skip
 
 
-def _survey_files(path: str | os.PathLike, listing: Listing, channels: int) -> Survey:
-    reader, moments = PictureReader(listing, None, channels), Moments()
-    sizes: Counter[str] = Counter()
-    counts = np.zeros(len(listing.classes), np.int64)
-    bad: list[Bad] = []
-    for i, file in enumerate(listing.files):
-        try:
-            x, t = reader(i)
-        except (ImageError, OSError) as error:
-            bad.append((file, str(error)))
-            continue
-        moments.add(x[None])
-        sizes["×".join(map(str, x.shape))] += 1
-        counts[np.unique(t)] += 1
+def _survey_files(path: str | os.PathLike, parts: Mapping[str, Listing], channels: int) -> Survey:
+    moments, sizes, bad = Moments(), Counter[str](), list[Bad]()
+    counts = {name: 0 for listing in parts.values() for name in listing.classes}
+    readable = dict.fromkeys(parts, 0)
+    for part, listing in parts.items():
+        reader = PictureReader(listing, None, channels)
+        for i, file in enumerate(listing.files):
+            try:
+                x, t = reader(i)
+            except (ImageError, OSError) as error:
+                bad.append((file, str(error)))
+                continue
+            moments.add(x[None])
+            readable[part] += 1
+            sizes["×".join(map(str, x.shape))] += 1
+            for k in np.unique(t):
+                counts[listing.classes[k]] += 1
     if not sizes:
-        raise ImageError(f"{path}: none of {len(listing):,} pictures can be read; the first: {bad[0][1]}")
+        raise ImageError(f"{path}: none of {len(bad):,} pictures can be read; the first: {bad[0][1]}")
     return Survey(
-        str(path), kind_of(path), len(listing) - len(bad), {"all": len(listing) - len(bad)}, dict(sizes.most_common()),
-        dict(zip(listing.classes, counts.tolist(), strict=True)), **moments.values(),
-        bad=[(str(file), reason) for file, reason in bad],
+        str(path), kind_of(path), sum(readable.values()), readable, dict(sizes.most_common()), counts,
+        **moments.values(), bad=[(str(file), reason) for file, reason in bad],
     )  # fmt: skip
 
 
@@ -161,9 +185,12 @@ def sample(
 ) -> Dataset:  # fmt: skip
     """Some examples of a data set, chosen by the seed, in the order they have there; pictures resized to `size`.
 
-    Of files, only those chosen are read; without a size they take that of the first which is a picture. With `skip_bad`
-    those that cannot be used are left out, and a warning counts them. Raises as `open_data` and `load_listing`.
+    Of a set with parts they are of the one to learn from. Of files, only those chosen are read; without a size they
+    take that of the first which is a picture. With `skip_bad` those that cannot be used are left out, and a warning
+    counts them. Raises as `open_data` and `load_listing`.
     """
+    if kind_of(path) == "parts":
+        path = part_folders(Path(path))[0]
     found = open_data(path, skip_bad=skip_bad)
     data = found[0] if isinstance(found, tuple) else found
     rows = np.sort(np.random.default_rng(seed).permutation(len(data))[:count])

@@ -174,7 +174,7 @@ def _decoded(
     if bad:
         import warnings
 
-        warnings.warn(f"{len(bad)} of {len(rows):,} files are left out.\n" + bad_files(bad, len(rows)), stacklevel=3)
+        warnings.warn(bad_files(bad, len(rows), "are left out"), stacklevel=3)
     return np.stack(found), kept
 
 

@@ -19,12 +19,11 @@ from tinycnn.data.listing import Listing
 from tinycnn.data.reading import load_listing
 from tinycnn.data.split import train_test_split
 from tinycnn.data.stream import Stream
-from tinycnn.data.survey import open_data
+from tinycnn.data.survey import open_data, part_folders
 from tinycnn.runs.settings import Settings, SettingsError, nearest
 
 Part = Dataset | Stream
 IN_MEMORY = 2**30  # bytes of float32: a larger set of picture files stays on disk
-TRAIN, VAL, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 SHAPES = 1200, 300  # pictures of the generated set, to learn from and to be judged on
 
 
@@ -95,7 +94,7 @@ def named(settings: Settings, default_size: tuple[int, ...] | None = None) -> tu
         hint = nearest(settings.data, BUNDLED)
         raise FileNotFoundError(f"there is no file, folder or bundled set {settings.data!r}{hint}")
     (channels, size), skip_bad = _pictures(settings, default_size), bool(settings.skip_bad)
-    if path.is_dir() and (places := _part_folders(path)):
+    if path.is_dir() and (places := part_folders(path)):
         found = [open_data(place, size, channels, skip_bad) for place in places]
         listings = [one for one in found if isinstance(one, Listing)]
         if len(listings) < len(found):
@@ -122,17 +121,6 @@ def _pictures(settings: Settings, default: tuple[int, ...] | None) -> tuple[int,
     channels = (default[0] if default else 3) if settings.grey is None else 1 if settings.grey else 3
     size = settings.size or ((default[1], default[2]) if default else None)
     return channels if channels in (1, 3) else 3, size
-
-
-def _part_folders(path: Path) -> list[Path]:
-    """The folders train, val and test, in this order, where a folder holds those instead of classes."""
-    inside = {p.name.lower(): p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")}
-    chosen = [next((inside[name] for name in names if name in inside), None) for names in (TRAIN, VAL, TEST)]
-    if chosen[0] is None or set(inside) - {*TRAIN, *VAL, *TEST}:
-        return []
-    if chosen[1] is not None and chosen[2] is None:  # two parts are to learn from and to be judged on
-        return [chosen[0], chosen[1]]
-    return [place for place in chosen if place is not None]
 
 
 def _same_classes(path: Path, places: Sequence[Path], listings: Sequence[Listing]) -> Sequence[Listing]:
