@@ -61,7 +61,7 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Examples: tinycnn predict runs/demo/model.safetensors runs/demo/digit.png, and for a network "
+@app.command(epilog="Example: tinycnn predict runs/demo/model.safetensors runs/demo/digit.png, and for a network "
              "that learned from masks: tinycnn predict runs/cells new/*.png --masks found/")
 def predict(
     model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)],
