@@ -247,7 +247,13 @@ def test_a_weight_that_gets_no_gradient_is_said():
          "'accuracy'? There are loss, accuracy"),
         (lambda: EarlyStopping("loss", patience=0), "patience must be an int ≥ 1, got 0"),
         (lambda: EarlyStopping("loss", min_delta=-1), "min_delta must be ≥ 0, got -1"),
-        (lambda: EarlyStopping("speed"), "is more or less of 'speed' better?"),
+        (lambda: EarlyStopping("acuracy"), "EarlyStopping: no number to watch 'acuracy'; did you mean 'accuracy'? "
+         "There are loss, accuracy"),
+        (lambda: EarlyStopping("los"), "EarlyStopping: no number to watch 'los'; did you mean 'loss'? There are loss"),
+        (lambda: EarlyStopping("loss", mode="least"), "is more or less of 'loss' better? Say mode='min' or mode='max', "
+         "got 'least'"),
+        (lambda: Checkpoint("/tmp/never", monitor="acuracy"), "Checkpoint: no number to watch 'acuracy'; did you mean"),
+        (lambda: Checkpoint("/tmp/never", mode="least"), "is more or less of 'loss' better?"),
         (lambda: Checkpoint("/tmp/never", monitor="val_acuracy", mode="max"), "Checkpoint: no number to watch"),
         (lambda: Checkpoint("/tmp/never", steps=0), "steps must be an int ≥ 1, got 0"),
         (lambda: TimeBudget(), "a time budget is more than 0"),
@@ -264,6 +270,20 @@ def test_a_callback_that_cannot_work_is_refused_in_one_line(callback, said):
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert_equal_weights(model, before)
+
+
+def test_a_number_of_ones_own_must_be_said_to_rise_or_to_fall_before_training(tmp_path):
+    def speed(t, p):
+        return 1.0
+
+    for make in (lambda mode: EarlyStopping("speed", mode=mode), lambda mode: Checkpoint(tmp_path, "speed", mode)):
+        model = compiled()
+        model.metrics["speed"] = speed
+        before = weights(model)
+        with pytest.raises(ValueError, match=r"of 'speed' better\? Say mode='min' or mode='max'$"):
+            model.fit(X, Y, verbose=0, callbacks=[make(None)])
+        assert_equal_weights(model, before)
+        assert model.fit(X, Y, verbose=0, callbacks=[make("max")]).epochs == 1
 
 
 def test_what_is_no_callback_is_refused():

@@ -100,12 +100,28 @@ def test_save_leaves_the_old_picture_where_it_fails(tmp_path, monkeypatch):
 # learning curves
 
 
-def test_curves_mark_the_epoch_of_the_lowest_validation_loss_in_both_panels():
+def ring(ax):
+    """Where the one ring of a panel is: the epoch and the number."""
+    (ring,) = [line for line in ax.lines if line.get_marker() == "o"]
+    return float(ring.get_xdata()[0]), float(ring.get_ydata()[0])
+
+
+def test_each_panel_marks_its_own_best_epoch():
     fig = plot.learning_curves(HISTORY)
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["loss", "accuracy"]
     said = words(fig)
     assert "best epoch 3\n0.6" in said
-    assert "best epoch 3\n80.0 %" in said
+    assert "best epoch 4\n82.0 %" in said
+    assert [ring(ax) for ax in fig.axes] == [(3, 0.6), (4, 0.82)]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "best"),
+    [([0.5, 0.9, 0.9, 0.7], (2, 0.9)), ([0.9, np.nan, 0.8, 0.7], (1, 0.9)), ([0.1, 0.2, np.inf, 0.3], (4, 0.3))],
+)
+def test_the_first_of_equal_accuracies_is_the_best_and_what_is_no_number_never(accuracy, best):
+    _, panel = plot.learning_curves({"loss": [4, 3, 2, 1], "accuracy": accuracy}).axes
+    assert ring(panel) == best
 
 
 def test_lines_hold_the_history_and_are_named_at_their_ends():

@@ -192,7 +192,7 @@ def test_masks_to_be_judged_on_may_lack_a_class_and_count_as_those_to_learn_from
 def test_masks_with_a_value_that_none_to_learn_from_has_are_refused(tmp_path):
     masks(tmp_path / "set" / "train", 8, highest=1)
     masks(tmp_path / "set" / "test", 4, highest=2)
-    with pytest.raises(SettingsError, match="the parts have not the same classes: 200"):
+    with pytest.raises(SettingsError, match=r"not the same classes: '200' is in test/ and not in train/$"):
         open_parts(replace(SEGMENT, data=str(tmp_path / "set")))
 
 

@@ -206,7 +206,15 @@ def test_folders_train_and_test_are_parts_and_no_classes(tmp_path):
 def test_parts_with_different_classes_are_refused(tmp_path):
     pictures(tmp_path / "set" / "train", {"a": 5, "b": 5})
     pictures(tmp_path / "set" / "test", {"a": 5, "c": 5})
-    with pytest.raises(SettingsError, match="not the same classes: b, c"):
+    said = "not the same classes: 'b' is in train/ and not in test/; 'c' is in test/ and not in train/$"
+    with pytest.raises(SettingsError, match=said):
+        open_parts(Settings(data=str(tmp_path / "set"), size=(9, 12)))
+
+
+def test_of_many_classes_that_a_part_lacks_ten_are_named(tmp_path):
+    pictures(tmp_path / "set" / "train", {f"c{n:02}": 1 for n in range(13)})
+    pictures(tmp_path / "set" / "test", {"c00": 1})
+    with pytest.raises(SettingsError, match=r"'c01', .*'c10' and 2 more are in train/ and not in test/$"):
         open_parts(Settings(data=str(tmp_path / "set"), size=(9, 12)))
 
 

@@ -18,7 +18,7 @@ from tinycnn import cli, cli_train
 from tinycnn.data import write_image
 from tinycnn.runs.asking import predict_file
 from tinycnn.runs.folder import LAST, model_file, written
-from tinycnn.runs.judging import Judgement, _areas, judge
+from tinycnn.runs.judging import Judgement, _areas, judge, learned_from
 from tinycnn.runs.network import check_words
 from tinycnn.runs.parts import named
 from tinycnn.runs.run import train_run
@@ -275,6 +275,15 @@ def test_a_judgement_on_the_pictures_that_were_learned_from_says_so(tmp_path):
     others = judge(tmp_path / "run", str(tmp_path / "others"))
     assert "learned from" not in str(others)
     assert "seen_in_training" not in others.as_dict()
+
+
+def test_the_part_to_learn_from_was_learned_from_and_the_others_were_not(tmp_path):
+    for part in ("train", "val", "test"):
+        (tmp_path / "set" / part).mkdir(parents=True)
+    seen = [learned_from(str(tmp_path / "set"), f"{tmp_path}/set/{part}") for part in ("", "train", "val", "test")]
+    assert seen == [True, True, False, False]
+    assert not learned_from("", f"{tmp_path}/set")
+    assert not learned_from("digits", f"{tmp_path}/set/train")
 
 
 def test_a_set_with_a_part_to_be_judged_on_was_not_learned_from(folder):

@@ -234,6 +234,7 @@ def test_the_state_of_an_optimizer_holds_its_schedules():
         (lambda: ReduceOnPlateau(patience=-1), ValueError, "patience must be an int ≥ 0, got -1"),
         (lambda: ReduceOnPlateau(gamma=1.0), ValueError, "gamma must be ≥ 0 and < 1, got 1.0"),
         (lambda: ReduceOnPlateau("speed"), ValueError, "is more or less of 'speed' better? Say mode='min' or"),
+        (lambda: ReduceOnPlateau("val_los"), ValueError, "mode='max', or is it 'val_loss' that is meant?"),
         (lambda: ReduceOnPlateau(mode="least"), ValueError, "Say mode='min' or mode='max', got 'least'"),
         (lambda: ReduceOnPlateau(every="step"), ValueError, "every must be 'epoch'"),
         (lambda: SGD(0.1, schedule=0.9), TypeError, "schedule must be one of tinycnn.optim, such as CosineDecay(10), "),

@@ -35,8 +35,8 @@ ALLOWED = {
     "layers": "kept backends ops formula errors naming",
     "data": "ops formula files errors naming",
     "train": "kept data.dataset data.shapes optim backends ops formula files tensorfile errors naming",
-    "model": "kept blas data.adjust data.statistics layers optim train backends ops formula files tensorfile "
-    "errors naming",
+    "model": "kept blas data.adjust data.dataset data.statistics layers optim train backends ops formula files "
+    "tensorfile errors naming",
     "evaluation": "model layers train data blas ops formula errors",
     "verify": "evaluation model layers optim train backends kernels ops formula data files errors naming",
     "explanation": "model layers backends ops formula errors naming",

@@ -46,6 +46,29 @@ def test_a_tiny_network_learns_32_digits_by_heart(loss, head, labels):
     np.testing.assert_array_equal(model.predict_classes(X), Y)
 
 
+def test_a_data_set_stands_for_its_examples_and_targets_to_the_bit():
+    learn, watch = (tc.data.Dataset(X[rows], Y[rows], tuple("0123456789")) for rows in (slice(20), slice(20, 32)))
+    one, other = compiled(), compiled()
+    whole = one.fit(learn, epochs=2, batch_size=8, verbose=0, validation_data=watch)
+    pairs = other.fit(learn.x, learn.y, epochs=2, batch_size=8, verbose=0, validation_data=(watch.x, watch.y))
+    assert whole.history == pairs.history
+    assert set(whole.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert_equal_weights(one, weights(other))
+    assert one.evaluate(watch).as_dict() == other.evaluate(watch.x, watch.y).as_dict()
+    for ask in ("predict", "predict_proba", "predict_classes"):
+        np.testing.assert_array_equal(getattr(one, ask)(watch), getattr(other, ask)(watch.x))
+    found = [tc.train.find_rate(one, *data, steps=10, batch_size=8).losses for data in ((learn,), (learn.x, learn.y))]
+    assert found[0] == found[1]
+
+
+def test_a_data_set_of_masks_is_trained_and_judged_pixel_by_pixel():
+    masks = tc.data.load_shapes(6, size=8, target="mask")
+    model = Sequential([tc.Conv2D(4, 1)], input_shape=(1, 8, 8))
+    model.compile(metrics=["accuracy"])
+    model.fit(masks, validation_data=masks[:2], verbose=0)
+    assert model.evaluate(masks).as_dict() == model.evaluate(masks.x, masks.y).as_dict()
+
+
 @pytest.mark.parametrize("optimizer", ["gd", "sgd", "momentum", "nesterov", "adam"])
 def test_every_optimizer_lowers_the_loss(optimizer):
     model = compiled(optimizer=optimizer)

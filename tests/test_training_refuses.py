@@ -24,6 +24,37 @@ def said(kind: type[BaseException], call) -> str:
     return str(caught.value)
 
 
+# --------------------------------------------------------------------------- data sets
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (lambda m, d: m.fit(d, d.y), "a Dataset brings its own targets: leave y out"),
+        (lambda m, d: m.fit(d, d), "y is a Dataset: a Dataset stands for x and y both, so give it alone"),
+        (lambda m, d: m.fit(X, d), "y is a Dataset: a Dataset stands for x and y both, so give it alone"),
+        (lambda m, d: m.fit((d, d, d)), "got 3 data sets at once: unpack them, as in train, val, test = …, and give "
+         "one"),
+        (lambda m, d: m.evaluate([d, d]), "got 2 data sets at once"),
+        (lambda m, d: m.predict((d, d, d)), "got 3 data sets at once"),
+        (lambda m, d: m.fit(d, validation_data=(d, d)), "validation_data: y is a Dataset"),
+        (lambda m, d: m.fit(d, validation_data=(d, d, d)), "validation_data must be a pair (x, y), a Dataset or a "
+         "Stream, got tuple"),
+        (lambda m, d: tc.trace(m, d, d.y), "a Dataset is two arrays: pass its examples, .x, and where targets are "
+         "wanted its .y"),
+        (lambda m, d: tc.verify.check_model(m, d, d.y), "a Dataset is two arrays"),
+        (lambda m, d: tc.metrics.accuracy(d, m.predict(d)), "a Dataset is two arrays"),
+    ],
+)  # fmt: skip
+def test_a_data_set_in_the_wrong_place_is_one_line_that_says_what_to_pass(ask, text):
+    model, data = compiled(), tc.data.Dataset(X, Y, tuple("0123456789"))
+    before = weights(model)
+    words = said(TypeError, lambda: ask(model, data))
+    assert words.startswith(text)
+    assert "\n" not in words
+    assert_equal_weights(model, before)
+
+
 # --------------------------------------------------------------------------- the loss and the last layer
 
 

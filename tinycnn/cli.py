@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,8 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tinycnn predict runs/demo/model.safetensors runs/demo/digit.png")
+@app.command(epilog="Example: tinycnn predict runs/demo/model.safetensors runs/demo/digit.png, and for a network "
+             "that learned from masks: tinycnn predict runs/cells new/*.png --masks found/")
 def predict(
     model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)],
     images: Annotated[
@@ -70,14 +72,26 @@ def predict(
         bool | None,
         typer.Option("--invert/--no-invert", help="Whether the ink is darker than the paper [default: look at it]."),
     ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Write a mask for each picture into this folder.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a picture shows: it is read, cut and scaled as the pictures were that the model learned from."""
+    """Say what a picture shows: it is read, cut and scaled as the pictures were that the model learned from.
+
+    Of a network that gives a class for each pixel, the share of every class; --masks writes them as PNG files, a mask
+    as large as its picture and of its name, in which a pixel of value k is class k, shown in that class's colour.
+    """
     from tinycnn.model import load
     from tinycnn.runs.asking import predict_file
     from tinycnn.runs.folder import model_file
+    from tinycnn.runs.masks import gives_masks, in_words, predict_masks
 
     network = load(model_file(model))
+    if masks is not None or gives_masks(network):
+        pixels = predict_masks(network, images, masks, invert)
+        print(json.dumps(pixels, indent=2) if as_json else in_words(pixels))
+        return
     found = [predict_file(network, image, invert) for image in images]
     if as_json:
         print(json.dumps(found, indent=2))
@@ -200,9 +214,14 @@ def check(
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line: exit status 0 for fine, 1 for a check that failed, 2 for bad usage or bad input."""
+    """Run the command line: exit status 0 for fine, 1 for a check that failed, 2 for bad usage or bad input.
+
+    A warning is a line as an error is, without the place in the code that it comes from.
+    """
     try:
-        app(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"tinycnn: {in_options(str(message))}", file=sys.stderr)
+            app(arguments)
     except KeyboardInterrupt:
         print("tinycnn: stopped", file=sys.stderr)
         sys.exit(130)
@@ -210,8 +229,19 @@ def main(arguments: list[str] | None = None) -> Any:
         if _debug:
             raise
         said = error.args[0] if isinstance(error, KeyError) and error.args else error  # str(KeyError) is in quotes
-        print(f"tinycnn: {said}", file=sys.stderr)
+        print(f"tinycnn: {in_options(str(said))}", file=sys.stderr)
         sys.exit(2)
+
+
+def in_options(text: str) -> str:
+    """What an error advises to do in Python, as the command line says it.
+
+    >>> in_options("Leave them out with skip_bad=True.")
+    'Leave them out with --skip-bad.'
+    """
+    for python, option in (("skip_bad=True", "--skip-bad"), ("a size=(H, W) for all", "a --size for all")):
+        text = text.replace(python, option)
+    return text
 
 
 if __name__ == "__main__":

@@ -48,13 +48,14 @@ def show(
     count: Annotated[int, typer.Option(min=1, max=400, help="How many pictures to show.")] = 40,
     size: Annotated[int, typer.Option(min=0, help="Resize picture files to squares; 0: the size of the first.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Chooses which pictures.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False,
 ) -> None:
     """Draw a contact sheet: some pictures with their labels, or with their masks laid over them."""
     from tinycnn.data.survey import sample
     from tinycnn.plot.sheet import contact_sheet
     from tinycnn.plot.style import save
 
-    data = sample(path, count, (size, size) if size else None, seed)
+    data = sample(path, count, (size, size) if size else None, seed, skip_bad)
     save(contact_sheet(data, most=count), out)
     print(f"{len(data)} of {path} → {out}")
 

@@ -29,6 +29,7 @@ Seed = Annotated[int | None, typer.Option(help="Chooses the first weights and al
 Val = Annotated[float | None, typer.Option(help="The share held out to watch by [0.1].", show_default=False)]
 Size = Annotated[str, typer.Option(help="Resize pictures to this: 64 or 48x64 [the network's].", show_default=False)]
 Grey = Annotated[bool | None, typer.Option("--grey/--colour", help="One channel, or three.", show_default=False)]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used, and say so.")]
 EPILOGS = {
     "train": "Example: tinycnn train digits --epochs 10 --out runs/digits",
     "evaluate": "Example: tinycnn evaluate runs/digits digits",
@@ -43,6 +44,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder of the run.")] = Path("runs/train"),
     config: Config = None, net: Net = "", epochs: Epochs = None, batch_size: Batch = None, lr: Rate = None,
     optimizer: Optimizer = "", seed: Seed = None, val: Val = None, size: Size = "", grey: Grey = None,
+    skip_bad: SkipBad = False,
     patience: Annotated[
         int | None, typer.Option(help="Stop when the validation loss is no better for this long.", show_default=False)
     ] = None,
@@ -56,7 +58,7 @@ def train(
     from tinycnn.runs.folder import written
     from tinycnn.runs.run import train_run
 
-    told = _settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, patience)
+    told = _settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, skip_bad, patience)
     with _told_apart(as_json), _how_to_go_on(out):
         result = train_run(told, out, resume)
     if as_json:
@@ -70,7 +72,7 @@ def train(
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)],
-    data: Data, as_json: Json = False,
+    data: Data, skip_bad: SkipBad = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Judge a trained network on a data set: the loss, every class, and who is taken for whom.
 
@@ -78,7 +80,7 @@ def evaluate(
     """
     from tinycnn.runs.judging import judge
 
-    found = judge(model, data)
+    found = judge(model, data, skip_bad)
     print(json.dumps(found.as_dict(), indent=1) if as_json else found)
 
 
@@ -94,6 +96,7 @@ def sweep(
     workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each in a process of its own.")] = 1,
     config: Config = None, net: Net = "", epochs: Epochs = None, batch_size: Batch = None, lr: Rate = None,
     optimizer: Optimizer = "", seed: Seed = None, val: Val = None, size: Size = "", grey: Grey = None,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Train with many settings, and say which did best; the same command goes on where it was interrupted."""
@@ -101,7 +104,9 @@ def sweep(
     from tinycnn.runs.sweep import sweep as run_sweep
     from tinycnn.runs.trials import choices, tried
 
-    told = with_recipe(_settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, None))
+    told = with_recipe(
+        _settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, skip_bad)
+    )
     trials = choices(tried(tries), random, told.seed or 0)
     in_words = lambda row: _trial_in_words(row, trials[row["trial"] - 1])  # noqa: E731
     with _told_apart(as_json), _stopped(), _counter(len(trials), "trial") as count:
@@ -122,6 +127,7 @@ def capacity(
     ] = "",
     config: Config = None, net: Net = "", epochs: Epochs = None, batch_size: Batch = None, lr: Rate = None,
     optimizer: Optimizer = "", seed: Seed = None, val: Val = None, size: Size = "", grey: Grey = None,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Which size of network do these data want? Train it at several widths, and show where it under- and overfits."""
@@ -131,7 +137,9 @@ def capacity(
     from tinycnn.runs.network import usual_shape, with_recipe
     from tinycnn.runs.parts import open_parts
 
-    told = with_recipe(_settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, None))
+    told = with_recipe(
+        _settings(config, data, net, epochs, batch_size, lr, optimizer, seed, val, size, grey, skip_bad)
+    )
     parts = open_parts(told, usual_shape(told))
     many = len(parts.train)
     amounts = _numbers("--sizes", sizes, int) if sizes else [max(many // 10, 20), many // 3, many]
@@ -148,12 +156,12 @@ def capacity(
 
 
 def _settings(config: Path | None, data: str, net: str, epochs: Any, batch_size: Any, lr: Any, optimizer: str,
-              seed: Any, val: Any, size: str, grey: Any, patience: Any) -> Any:  # fmt: skip
+              seed: Any, val: Any, size: str, grey: Any, skip_bad: bool, patience: Any = None) -> Any:  # fmt: skip
     """What the flags say, over what the file says."""
     from tinycnn.runs.settings import Settings, read_settings
 
     told = {"data": data, "net": net or None, "epochs": epochs, "batch_size": batch_size, "lr": lr, "val": val,
-            "grey": grey, "patience": patience, "seed": seed, "size": _size(size),
+            "grey": grey, "patience": patience, "skip_bad": skip_bad or None, "seed": seed, "size": _size(size),
             "optimizer": {"name": optimizer} if optimizer else None}  # fmt: skip
     flags = Settings(**{name: value for name, value in told.items() if value is not None})
     return flags if config is None else flags.over(read_settings(config))

@@ -15,8 +15,10 @@ _chosen = threading.local()
 class threads:  # noqa: N801, it is called like a function
     """Choose how many threads the kernels of this Python thread use: for good as a call, for a while as a context.
 
-    More than this process has cores are not started; None means as many as there are. Raises ValueError for anything
-    else that is no int of at least 1.
+    More than this process has cores are not started; None means as many as there are. The environment's
+    NUMBA_NUM_THREADS, set before the start, is a limit for all; `numba.set_num_threads` has no effect here, for it
+    speaks to threads of Numba's own, and the kernels have others. Raises ValueError for anything that is neither None
+    nor an int of at least 1.
 
     >>> with threads(1):
     ...     chosen_threads()

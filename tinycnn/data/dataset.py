@@ -45,6 +45,9 @@ class Dataset:
         rows = np.atleast_1d(np.arange(len(self))[index])  # ds[3] is a data set of one
         return Dataset(self.x[rows], self.y[rows], self.classes, self.name)
 
+    def __array__(self, *args, **options):
+        raise TypeError("a Dataset is two arrays: pass its examples, .x, and where targets are wanted its .y")
+
     def counts(self) -> NDArray[np.int64]:
         """How many examples hold each class, (K,); a mask holds every class that one of its pixels has."""
         if self.y.ndim == 1:

@@ -19,6 +19,7 @@ from tinycnn.data.resizing import resize
 from tinycnn.errors import ImageError
 
 MOST_NAMED = 20  # bad files in one message
+ADVICE = "\n  Leave them out with skip_bad=True."
 Size = tuple[int, int] | None
 Bad = tuple[Path, str]
 Example = tuple[NDArray[np.float32], NDArray[np.int64] | np.int64]
@@ -90,19 +91,18 @@ class Inspector:
         A warning then tells how many there are.
         """
         if self.bad and not (skip_bad and self.good):
-            raise ImageError(bad_files(self.bad, len(self.listing)) + "\n  Leave them out with skip_bad=True.")
+            raise ImageError(bad_files(self.bad, len(self.listing)) + ADVICE)
         if self.bad:
-            warnings.warn(f"{len(self.bad)} of {len(self.listing):,} files are left out.\n"
-                          + bad_files(self.bad, len(self.listing)), stacklevel=4)  # fmt: skip
+            warnings.warn(bad_files(self.bad, len(self.listing), "are left out"), stacklevel=4)
             return self.listing[self.good]
         return self.listing
 
 
-def bad_files(bad: Sequence[Bad], count: int) -> str:
+def bad_files(bad: Sequence[Bad], count: int, what: str = "cannot be used") -> str:
     """What to say of files that cannot be used: how many, which, and why."""
     lines = [f"  {reason if str(path) in reason else f'{path}: {reason}'}" for path, reason in bad[:MOST_NAMED]]
     more = [f"  … and {len(bad) - MOST_NAMED} more"] if len(bad) > MOST_NAMED else []
-    return "\n".join([f"{len(bad)} of {count:,} files cannot be used:", *lines, *more])
+    return "\n".join([f"{len(bad)} of {count:,} files {what}:", *lines, *more])
 
 
 def load_listing(listing: Listing, size: Size = None, channels: int = 3, skip_bad: bool = False) -> Dataset:

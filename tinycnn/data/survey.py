@@ -4,8 +4,10 @@ A set is told by its files alone: MNIST by its four, CIFAR by its batches, a tab
 folders. Every picture is read, which is the only way to know that it can be.
 """
 
+import contextlib
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,14 @@ from tinycnn.data.dataset import Dataset
 from tinycnn.data.idx import idx_pair, load_fashion_mnist, load_idx_pair, load_mnist
 from tinycnn.data.listing import Listing, list_folder, list_pairs
 from tinycnn.data.picture import read_image
-from tinycnn.data.reading import Bad, PictureReader, Size, load_listing
+from tinycnn.data.reading import ADVICE, Bad, PictureReader, Size, load_listing
 from tinycnn.data.statistics import Moments
 from tinycnn.data.table import has_paths, list_table, load_table
 from tinycnn.errors import ImageError
 
+TRAIN, VAL, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 KINDS = {
+    "parts": "a folder for each part, to learn from and to be judged on",
     "mnist": "the four idx files of MNIST",
     "fashion-mnist": "the four idx files of MNIST, in a folder that is called after fashion",
     "cifar10": "CIFAR-10",
@@ -68,6 +72,8 @@ def kind_of(path: str | os.PathLike) -> str:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder.")
+    if path.is_dir() and part_folders(path):
+        return "parts"
     if path.is_file():
         name = path.name.lower()
         if name.endswith(".csv"):
@@ -87,8 +93,24 @@ def kind_of(path: str | os.PathLike) -> str:
     return "pairs" if (path / "images").is_dir() and (path / "masks").is_dir() else "folder"
 
 
-def open_data(path: str | os.PathLike, size: Size = None, channels: int = 3) -> tuple[Dataset, ...] | Listing:
-    """The data set at a path: its parts as Datasets, or the Listing of its picture files, not yet read."""
+def part_folders(path: Path) -> list[Path]:
+    """The folders train, val and test, in this order, where a folder holds those instead of classes."""
+    inside = {p.name.lower(): p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")}
+    chosen = [next((inside[name] for name in names if name in inside), None) for names in (TRAIN, VAL, TEST)]
+    if chosen[0] is None or set(inside) - {*TRAIN, *VAL, *TEST}:
+        return []
+    if chosen[1] is not None and chosen[2] is None:  # two parts are to learn from and to be judged on
+        return [chosen[0], chosen[1]]
+    return [place for place in chosen if place is not None]
+
+
+def open_data(
+    path: str | os.PathLike, size: Size = None, channels: int = 3, skip_bad: bool = False
+) -> tuple[Dataset, ...] | Listing:  # fmt: skip
+    """The data set at a path: its parts as Datasets, or the Listing of its picture files, not yet read.
+
+    `skip_bad` is for pictures inside a table, which are read here.
+    """
     kind, path = kind_of(path), Path(path)
     if kind in ("mnist", "fashion-mnist"):
         try:
@@ -99,7 +121,9 @@ def open_data(path: str | os.PathLike, size: Size = None, channels: int = 3) -> 
     if kind in ("cifar10", "cifar100"):
         return (load_cifar10 if kind == "cifar10" else load_cifar100)(path)
     if kind == "table":
-        return list_table(path) if has_paths(path) else (load_table(path, size=size, channels=channels),)
+        return list_table(path) if has_paths(path) else (
+            load_table(path, size=size, channels=channels, skip_bad=skip_bad),
+        )  # fmt: skip
     return list_pairs(path) if kind == "pairs" else list_folder(path)
 
 
@@ -108,9 +132,18 @@ def survey(path: str | os.PathLike, channels: int = 3) -> Survey:
 
     Raises FileNotFoundError, and ValueError for what is no data set or is damaged as a whole.
     """
-    found = open_data(path, channels=channels)
+    if kind_of(path) == "parts":
+        opened = {place.name: open_data(place, channels=channels) for place in part_folders(Path(path))}
+        listings = {name: one for name, one in opened.items() if isinstance(one, Listing)}
+        if len(listings) < len(opened):
+            raise ValueError(f"{path}: its parts must be folders of pictures.")
+        return _survey_files(path, listings, channels)
+    try:
+        found = open_data(path, channels=channels)
+    except ImageError as error:
+        raise ImageError(str(error).removesuffix(ADVICE)) from None  # a survey leaves nothing out
     if isinstance(found, Listing):
-        return _survey_files(path, found, channels)
+        return _survey_files(path, {"all": found}, channels)
     moments, counts = Moments(), np.zeros(len(found[0].classes), np.int64)
     for part in found:
         moments.add(part.x)
@@ -122,39 +155,55 @@ def survey(path: str | os.PathLike, channels: int = 3) -> Survey:
     )  # fmt: skip
 
 
-def _survey_files(path: str | os.PathLike, listing: Listing, channels: int) -> Survey:
-    reader, moments = PictureReader(listing, None, channels), Moments()
-    sizes: Counter[str] = Counter()
-    counts = np.zeros(len(listing.classes), np.int64)
-    bad: list[Bad] = []
-    for i, file in enumerate(listing.files):
-        try:
-            x, t = reader(i)
-        except (ImageError, OSError) as error:
-            bad.append((file, str(error)))
-            continue
-        moments.add(x[None])
-        sizes["×".join(map(str, x.shape))] += 1
-        counts[np.unique(t)] += 1
+def _survey_files(path: str | os.PathLike, parts: Mapping[str, Listing], channels: int) -> Survey:
+    moments, sizes, bad = Moments(), Counter[str](), list[Bad]()
+    counts = {name: 0 for listing in parts.values() for name in listing.classes}
+    readable = dict.fromkeys(parts, 0)
+    for part, listing in parts.items():
+        reader = PictureReader(listing, None, channels)
+        for i, file in enumerate(listing.files):
+            try:
+                x, t = reader(i)
+            except (ImageError, OSError) as error:
+                bad.append((file, str(error)))
+                continue
+            moments.add(x[None])
+            readable[part] += 1
+            sizes["×".join(map(str, x.shape))] += 1
+            for k in np.unique(t):
+                counts[listing.classes[k]] += 1
     if not sizes:
-        raise ImageError(f"{path}: none of {len(listing):,} pictures can be read; the first: {bad[0][1]}")
+        raise ImageError(f"{path}: none of {len(bad):,} pictures can be read; the first: {bad[0][1]}")
     return Survey(
-        str(path), kind_of(path), len(listing) - len(bad), {"all": len(listing) - len(bad)}, dict(sizes.most_common()),
-        dict(zip(listing.classes, counts.tolist(), strict=True)), **moments.values(),
-        bad=[(str(file), reason) for file, reason in bad],
+        str(path), kind_of(path), sum(readable.values()), readable, dict(sizes.most_common()), counts,
+        **moments.values(), bad=[(str(file), reason) for file, reason in bad],
     )  # fmt: skip
 
 
-def sample(path: str | os.PathLike, count: int, size: tuple[int, int] | None, seed: int) -> Dataset:
+def sample(
+    path: str | os.PathLike, count: int, size: tuple[int, int] | None, seed: int, skip_bad: bool = False
+) -> Dataset:  # fmt: skip
     """Some examples of a data set, chosen by the seed, in the order they have there; pictures resized to `size`.
 
-    Of files, only those chosen are read; without a size they take that of the first. Raises as `open_data`.
+    Of a set with parts they are of the one to learn from. Of files, only those chosen are read; without a size they
+    take that of the first which is a picture. With `skip_bad` those that cannot be used are left out, and a warning
+    counts them. Raises as `open_data` and `load_listing`.
     """
-    found = open_data(path)
+    if kind_of(path) == "parts":
+        path = part_folders(Path(path))[0]
+    found = open_data(path, skip_bad=skip_bad)
     data = found[0] if isinstance(found, tuple) else found
     rows = np.sort(np.random.default_rng(seed).permutation(len(data))[:count])
     chosen = data[rows]
     if isinstance(chosen, Dataset):
         return chosen
-    H, W = size or read_image(chosen.files[0]).shape[1:]
-    return load_listing(chosen, (H, W))
+    return load_listing(chosen, size or _first_size(chosen), skip_bad=skip_bad)
+
+
+def _first_size(listing: Listing) -> Size:
+    """The size of the first file that is a picture."""
+    for file in listing.files:
+        with contextlib.suppress(ImageError):
+            H, W = read_image(file).shape[1:]
+            return H, W
+    return None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinycnn.data.dataset import Dataset
 from tinycnn.data.listing import Listing, inside, labels_of
 from tinycnn.data.picture import read_image
-from tinycnn.data.reading import Bad, Size, bad_files, load_listing
+from tinycnn.data.reading import ADVICE, Bad, Size, bad_files, load_listing
 from tinycnn.data.resizing import resize
 from tinycnn.errors import ImageError
 
@@ -170,11 +170,11 @@ def _decoded(
         found.append(x)
         kept.append(k)
     if bad and not (skip_bad and found):
-        raise ImageError(bad_files(bad, len(rows)) + "\n  Leave them out with skip_bad=True.")
+        raise ImageError(bad_files(bad, len(rows)) + ADVICE)
     if bad:
         import warnings
 
-        warnings.warn(f"{len(bad)} of {len(rows):,} files are left out.\n" + bad_files(bad, len(rows)), stacklevel=3)
+        warnings.warn(bad_files(bad, len(rows), "are left out"), stacklevel=3)
     return np.stack(found), kept
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.data.dataset import Dataset
 from tinycnn.errors import ShapeError
 from tinycnn.layers.base import Array, Layer, Shape
 from tinycnn.optim import Optimizer
@@ -32,6 +33,22 @@ def warn_if_channels_last(input_shape: Shape) -> None:
             f"input_shape={input_shape} means {H} channels of {W}×{C}; channels come first here: ({C}, {H}, {W})?",
             stacklevel=3,
         )
+
+
+def unpacked(x: Any, y: Any = None) -> tuple[Any, Any]:
+    """A Dataset as its examples and targets; any other x and y as they are.
+
+    Raises TypeError for targets beside a Dataset's own, and for several data sets at once, as a loader gives them.
+    """
+    if isinstance(x, tuple | list) and any(isinstance(one, Dataset) for one in x):
+        raise TypeError(f"got {len(x)} data sets at once: unpack them, as in train, val, test = …, and give one")
+    if isinstance(y, Dataset):
+        raise TypeError("y is a Dataset: a Dataset stands for x and y both, so give it alone")
+    if not isinstance(x, Dataset):
+        return x, y
+    if y is not None:
+        raise TypeError("a Dataset brings its own targets: leave y out")
+    return x.x, x.y
 
 
 def check_examples(x: Any, name: str, input_shape: Shape | None, dtype: np.dtype) -> Array:

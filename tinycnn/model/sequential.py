@@ -15,6 +15,7 @@ import numpy as np
 from tinycnn import train
 from tinycnn.blas import one_blas_thread
 from tinycnn.data.adjust import normalise
+from tinycnn.data.dataset import Dataset
 from tinycnn.data.statistics import check_statistics
 from tinycnn.errors import ShapeError
 from tinycnn.kept import Pool, asking, keeping
@@ -32,6 +33,7 @@ from tinycnn.model.inputs import (
     check_fit,
     check_learning,
     check_stream,
+    unpacked,
     warn_if_channels_last,
 )
 from tinycnn.model.summary import summary
@@ -141,7 +143,7 @@ class Sequential(Chain):
     ) -> History:  # fmt: skip
         """Train; returns the loss and the metrics of every epoch, and with `validation_data=(x, y)` also theirs.
 
-        A `tinycnn.data.Stream` stands for x and y both, and for the pair of validation data.
+        A `tinycnn.data.Dataset` or `Stream` stands for x and y both, and for the pair of validation data.
         Batches of 32 unless told otherwise; all data at once for full-batch gradient descent. Training data are
         checked before the first step. `augment`, one of the augmentations of `tinycnn.data`, changes each training
         batch, and masks with it; validation data it never sees. `callbacks` are those of `tinycnn.train`, or functions
@@ -167,7 +169,7 @@ class Sequential(Chain):
     def evaluate(self, x: Any, y: Any = None, verbose: int = 0) -> Evaluation:
         """The loss and the metrics on these data, as a result that unpacks in order and answers to names.
 
-        A `tinycnn.data.Stream` stands for x and y both.
+        A `tinycnn.data.Dataset` or `Stream` stands for x and y both.
         """
         _, loss = self._compiled()
         with self._lock, one_blas_thread(), asking(self._pool):
@@ -182,6 +184,7 @@ class Sequential(Chain):
         optimizer: Optimizer | None = None,
     ) -> tuple[Any, Any]:  # fmt: skip
         """Examples and targets once they are checked; a stream's as far as they are known without reading it."""
+        x, y = unpacked(x, y)
         if hasattr(x, "numbered_batches"):
             y = self._streamed(x, y).y
         else:
@@ -193,10 +196,11 @@ class Sequential(Chain):
 
     def _validation(self, validation_data: Any, loss: Loss) -> tuple[Any, Any]:
         """The validation data, checked as the training data are; an error says that it is about them."""
-        if hasattr(validation_data, "numbered_batches"):
+        if hasattr(validation_data, "numbered_batches") or isinstance(validation_data, Dataset):
             validation_data = (validation_data, None)
         if not (isinstance(validation_data, tuple | list) and len(validation_data) == 2):
-            raise TypeError(f"validation_data must be a pair (x, y), got {type(validation_data).__name__}")
+            got = type(validation_data).__name__
+            raise TypeError(f"validation_data must be a pair (x, y), a Dataset or a Stream, got {got}")
         try:
             x, y = validation_data
             return self._given(x, y, loss)
@@ -221,8 +225,9 @@ class Sequential(Chain):
     def predict(self, x: Any) -> Array:
         """What the last layer gives, for every example; an array of the caller's own.
 
-        A `tinycnn.data.Stream` stands for x; its targets are left alone.
+        A `tinycnn.data.Dataset` or `Stream` stands for x; its targets are left alone.
         """
+        x, _ = unpacked(x)
         with self._lock, one_blas_thread(), asking(self._pool):
             x = self._streamed(x, None) if hasattr(x, "numbered_batches") else self._examples(x, "x")
             out = np.empty((len(x), *self._outputs()), self.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -101,10 +102,20 @@ def sign_of(monitor: str, mode: str | None) -> float:
     """
     if mode is None:
         last = monitor.removeprefix("val_")
-        mode = "min" if last.endswith(("loss", "mse", "mae", "error")) else "max" if last in _RISES else None
-    if mode not in ("min", "max"):
-        raise ValueError(f"is more or less of {monitor!r} better? Say mode='min' or mode='max', got {mode!r}")
+        mode = "min" if last.endswith(_FALLS) else "max" if last in _RISES else None
+    if mode is None:
+        near = difflib.get_close_matches(monitor, [v + name for name in (*_FALLS, *_RISES) for v in ("", "val_")], n=1)
+        hint = f", or is it {near[0]!r} that is meant?" if near else ""
+        raise ValueError(f"is more or less of {monitor!r} better? Say mode='min' or mode='max'{hint}")
+    check_mode(monitor, mode)
     return 1.0 if mode == "min" else -1.0
 
 
+def check_mode(monitor: str, mode: str | None) -> None:
+    """Raise ValueError for a mode that is none; None leaves it to the name, which the start of training looks up."""
+    if mode not in (None, "min", "max"):
+        raise ValueError(f"is more or less of {monitor!r} better? Say mode='min' or mode='max', got {mode!r}")
+
+
+_FALLS = ("loss", "mse", "mae", "error")
 _RISES = ("accuracy", "top_5_accuracy", "r2", "precision", "recall", "f1", "iou", "dice")

@@ -16,10 +16,11 @@ RELATIVE = {"left": 0.0, "center": 0.5, "right": 1.0}  # where on the text its l
 
 
 def learning_curves(history: History) -> Figure:
-    """Loss and accuracy against the epoch, in training and in validation, with the best epoch marked.
+    """Loss and accuracy against the epoch, in training and in validation, with the best epoch of each marked.
 
     history: `loss`, and where there are any `accuracy`, `val_loss`, `val_accuracy`: a number an epoch each. The best
-    epoch is the one of the lowest validation loss (of the lowest loss, where nothing was validated).
+    epoch is the one of the lowest validation loss, or of the highest validation accuracy, and the first of equals;
+    where nothing was validated, training's own numbers say it. The two need not be the same epoch.
     Raises ValueError if `loss` is missing or empty.
 
     >>> fig = learning_curves({"loss": [0.9, 0.5], "val_loss": [0.8, 0.6]})
@@ -42,19 +43,20 @@ def draw_curves(fig: Figure | SubFigure, history: History) -> None:
     if not len(history.get("loss", ())):
         raise ValueError(f"history has no 'loss' to draw; it holds {sorted(history)}.")
     panels = [name for name in PANELS if len(history.get(name, ()))]
-    best = best_epoch(history)
     for ax, name in zip(np.ravel(fig.subplots(1, len(panels))), panels, strict=True):
-        _panel(ax, name, history, best)
+        _panel(ax, name, history, best_epoch(history, name))
 
 
-def best_epoch(history: History) -> int:
-    """The epoch, counted from 1, of the lowest validation loss; of the lowest loss, where nothing was validated.
+def best_epoch(history: History, name: str = "loss") -> int:
+    """The epoch, counted from 1, of the lowest loss or the highest accuracy: validation's, where there was any.
 
-    >>> best_epoch({"loss": [3, 2, 1], "val_loss": [3, 1, 2]})
-    2
+    >>> history = {"loss": [3, 2, 1], "val_loss": [3, 1, 2], "accuracy": [0.2, 0.5, 0.6]}
+    >>> best_epoch(history), best_epoch(history, "accuracy")
+    (2, 3)
     """
-    watched = np.asarray(history["val_loss" if len(history.get("val_loss", ())) else "loss"], float)
-    return int(np.argmin(np.where(np.isfinite(watched), watched, np.inf))) + 1
+    watched = np.asarray(history[f"val_{name}" if len(history.get(f"val_{name}", ())) else name], float)
+    falls = -watched if name == "accuracy" else watched
+    return int(np.argmin(np.where(np.isfinite(falls), falls, np.inf))) + 1
 
 
 def _panel(ax: Axes, name: str, history: History, best: int) -> None:

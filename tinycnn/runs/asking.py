@@ -42,7 +42,13 @@ def read_input(model: Sequential, path: str | Path, invert: bool | None = None) 
     if reader == "digit":
         picture = data.read_digit_image(path, (C, H, W), invert)
         return picture.pixels, picture.inverted
+    x = whole_picture(model, path)
+    return data.resize(1 - x if invert else x, (H, W)), bool(invert)
+
+
+def whole_picture(model: Sequential, path: str | Path) -> np.ndarray:
+    """A picture file in the model's channels, at its own size (C, height, width); raises ShapeError, ImageError."""
+    C = (model.input_shape or (0,))[0]
     if C not in (1, 3):
         raise ShapeError(f"the model takes {C} channels; a picture file gives 1 (grey) or 3 (RGB)")
-    x = data.read_image(path, "gray" if C == 1 else "rgb")
-    return data.resize(1 - x if invert else x, (H, W)), bool(invert)
+    return data.read_image(path, "gray" if C == 1 else "rgb")

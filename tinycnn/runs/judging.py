@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.data.dataset import Dataset
+from tinycnn.data.survey import part_folders
 from tinycnn.model import load
 from tinycnn.model.sequential import Sequential
 from tinycnn.runs.folder import model_file, read_config
@@ -52,9 +53,10 @@ class Judgement:
         return "\n\n".join(part for part in parts if part)
 
 
-def judge(path: str | Path, where: str) -> Judgement:
+def judge(path: str | Path, where: str, skip_bad: bool = False) -> Judgement:
     """Judge the model of a file, or of a run's folder, on a data set by its name or path.
 
+    With `skip_bad` files that cannot be used are left out, and a warning counts them.
     Raises FileNotFoundError, ModelFormatError, and SettingsError where the data do not fit the model: by the shape of
     their pictures, or by classes that the model did not learn.
     """
@@ -63,10 +65,11 @@ def judge(path: str | Path, where: str) -> Judgement:
     told = read_config(path) if path.is_dir() else Settings()
     if model.loss is None:
         raise SettingsError(f"{path} was saved before it was compiled: there is no loss to judge it by")
-    parts = named(Settings(data=where, size=told.size, grey=told.grey), model.input_shape)
+    asked = Settings(data=where, size=told.size, grey=told.grey, skip_bad=skip_bad)
+    parts = named(asked, model.input_shape)
     part = as_learned(parts[-1], model)
-    numbers = (model.evaluate(part.x, part.y) if isinstance(part, Dataset) else model.evaluate(part)).as_dict()
-    found = Judgement(where, len(part), numbers, part.classes, seen=len(parts) == 1 and same_data(told.data, where))
+    numbers = model.evaluate(part).as_dict()
+    found = Judgement(where, len(part), numbers, part.classes, seen=len(parts) == 1 and learned_from(told.data, where))
     if isinstance(part, Dataset) and part.y.ndim == 3:
         return replace(found, report=_areas(_pixels(model, part), part.classes))
     if not isinstance(part, Dataset) or part.y.ndim != 1:
@@ -76,6 +79,12 @@ def judge(path: str | Path, where: str) -> Judgement:
         return found
     matrix = confusion_matrix(part.y, scores, num_classes=scores.shape[1])
     return replace(found, report=str(classification_report(part.y, scores, part.classes)), matrix=matrix)
+
+
+def learned_from(data: str, where: str) -> bool:
+    """Whether a run on these data learned from what is there: they are the same, or their part to learn from."""
+    parts = part_folders(Path(data)) if data and Path(data).is_dir() else []
+    return any(same_data(one, where) for one in (data, *map(str, parts[:1])))
 
 
 def same_data(one: str, other: str) -> bool:

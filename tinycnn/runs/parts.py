@@ -19,12 +19,11 @@ from tinycnn.data.listing import Listing
 from tinycnn.data.reading import load_listing
 from tinycnn.data.split import train_test_split
 from tinycnn.data.stream import Stream
-from tinycnn.data.survey import open_data
+from tinycnn.data.survey import open_data, part_folders
 from tinycnn.runs.settings import Settings, SettingsError, nearest
 
 Part = Dataset | Stream
 IN_MEMORY = 2**30  # bytes of float32: a larger set of picture files stays on disk
-TRAIN, VAL, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 SHAPES = 1200, 300  # pictures of the generated set, to learn from and to be judged on
 
 
@@ -94,15 +93,15 @@ def named(settings: Settings, default_size: tuple[int, ...] | None = None) -> tu
     if not path.exists():
         hint = nearest(settings.data, BUNDLED)
         raise FileNotFoundError(f"there is no file, folder or bundled set {settings.data!r}{hint}")
-    channels, size = _pictures(settings, default_size)
-    if path.is_dir() and (places := _part_folders(path)):
-        found = [open_data(place, size, channels) for place in places]
+    (channels, size), skip_bad = _pictures(settings, default_size), bool(settings.skip_bad)
+    if path.is_dir() and (places := part_folders(path)):
+        found = [open_data(place, size, channels, skip_bad) for place in places]
         listings = [one for one in found if isinstance(one, Listing)]
         if len(listings) < len(found):
             raise SettingsError(f"{path}: its parts must be folders of pictures")
-        return tuple(_read(one, size, channels) for one in _same_classes(path, listings))
-    opened = open_data(path, size, channels)
-    return as_asked((_read(opened, size, channels),) if isinstance(opened, Listing) else opened, settings)
+        return tuple(_read(one, size, channels, skip_bad) for one in _same_classes(path, places, listings))
+    opened = open_data(path, size, channels, skip_bad)
+    return as_asked((_read(opened, size, channels, skip_bad),) if isinstance(opened, Listing) else opened, settings)
 
 
 def as_asked(parts: tuple[Part, ...], settings: Settings) -> tuple[Part, ...]:
@@ -124,35 +123,33 @@ def _pictures(settings: Settings, default: tuple[int, ...] | None) -> tuple[int,
     return channels if channels in (1, 3) else 3, size
 
 
-def _part_folders(path: Path) -> list[Path]:
-    """The folders train, val and test, in this order, where a folder holds those instead of classes."""
-    inside = {p.name.lower(): p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")}
-    chosen = [next((inside[name] for name in names if name in inside), None) for names in (TRAIN, VAL, TEST)]
-    if chosen[0] is None or set(inside) - {*TRAIN, *VAL, *TEST}:
-        return []
-    if chosen[1] is not None and chosen[2] is None:  # two parts are to learn from and to be judged on
-        return [chosen[0], chosen[1]]
-    return [place for place in chosen if place is not None]
-
-
-def _same_classes(path: Path, listings: Sequence[Listing]) -> Sequence[Listing]:
+def _same_classes(path: Path, places: Sequence[Path], listings: Sequence[Listing]) -> Sequence[Listing]:
     """The parts, once it is sure that a class is one and the same in all of them.
 
     Masks to watch by or to be judged on may lack a value that those to learn from have: they count as those do.
     """
     first = listings[0]
-    for other in listings[1:]:
-        odd = sorted(set(other.classes) ^ set(first.classes))
-        if odd and (other.y is not None or set(other.classes) - set(first.classes)):
-            raise SettingsError(f"{path}: the parts have not the same classes: {', '.join(odd)}")
+    for place, other in zip(places[1:], listings[1:], strict=True):
+        lacking = sorted(set(first.classes) - set(other.classes))
+        unknown = sorted(set(other.classes) - set(first.classes))
+        if unknown or (lacking and other.y is not None):
+            pairs = ((lacking, places[0], place), (unknown, place, places[0]))
+            said = [f"{_in_short(names)} in {one.name}/ and not in {two.name}/" for names, one, two in pairs if names]
+            raise SettingsError(f"{path}: the parts have not the same classes: {'; '.join(said)}")
     return [one if one.y is not None else replace(one, classes=first.classes, values=first.values) for one in listings]
 
 
-def _read(listing: Listing, size: tuple[int, int] | None, channels: int) -> Part:
+def _in_short(names: Sequence[str]) -> str:
+    """Up to ten names in words, and how many more there are."""
+    shown = ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"
+
+
+def _read(listing: Listing, size: tuple[int, int] | None, channels: int, skip_bad: bool) -> Part:
     """Picture files as arrays, or as a stream where they would fill the memory."""
     if size is not None and len(listing) * channels * size[0] * size[1] * 4 > IN_MEMORY:
-        return Stream(listing, size, channels)
-    return load_listing(listing, size, channels)
+        return Stream(listing, size, channels, skip_bad=skip_bad)
+    return load_listing(listing, size, channels, skip_bad)
 
 
 def _held_out(part: Part, share: float, seed: int) -> tuple[Any, Any]:

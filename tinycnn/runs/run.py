@@ -56,7 +56,7 @@ def train_run(settings: Settings, out: Path, resume: bool = False, verbose: int 
 
 def judged(model: Sequential, part: Part) -> dict[str, float]:
     """The loss and the metrics on a part of the data."""
-    return (model.evaluate(part.x, part.y) if isinstance(part, Dataset) else model.evaluate(part)).as_dict()
+    return model.evaluate(part).as_dict()
 
 
 def _fit(
@@ -65,13 +65,10 @@ def _fit(
     callbacks: list[Any] = [Checkpoint(out / "checkpoints"), Log(out / "log.csv")]
     if settings.patience is not None:
         callbacks.append(EarlyStopping(patience=settings.patience))
-    train, val = parts.train, parts.val
-    x, y = (train.x, train.y) if isinstance(train, Dataset) else (train, None)
     return model.fit(
-        x, y, epochs=settings.epochs or 1,
+        parts.train, epochs=settings.epochs or 1,
         batch_size=None if model.optimizer is not None and model.optimizer.full_batch else settings.batch_size,
-        validation_data=(val.x, val.y) if isinstance(val, Dataset) else val, verbose=verbose, augment=augment,
-        callbacks=callbacks, resume_from=checkpoint,
+        validation_data=parts.val, verbose=verbose, augment=augment, callbacks=callbacks, resume_from=checkpoint,
     )  # fmt: skip
 
 

@@ -36,7 +36,8 @@ class Settings:
     """All that decides how a run goes. The same settings and data give the same run, to the bit.
 
     `net` names a network of the zoo; `layers` state one of your own instead. `val` is the share of the training part
-    that is held out to watch by; `size` (H, W) is what pictures are resized to. None means: what the recipe says.
+    that is held out to watch by; `size` (H, W) is what pictures are resized to; with `skip_bad`, files that cannot be
+    used are left out. None means: what the recipe says.
     """
 
     data: str = ""
@@ -56,6 +57,7 @@ class Settings:
     size: tuple[int, int] | None = None
     grey: bool | None = None
     patience: int | None = None
+    skip_bad: bool | None = None
     seed: int | None = None
 
     def __post_init__(self):
@@ -132,7 +134,8 @@ def _check(s: Settings) -> None:
             raise SettingsError(f"{name} must be a number above 0{upper}, got {value!r}")
     for name, wanted, words in (
         ("data", str, "a name or a path"), ("net", str, "a name of the zoo"), ("loss", str, "a loss's name"),
-        ("normalise", bool, "true or false"), ("grey", bool, "true or false"), ("optimizer", Mapping, "a table"),
+        ("normalise", bool, "true or false"), ("grey", bool, "true or false"),
+        ("skip_bad", bool, "true or false"), ("optimizer", Mapping, "a table"),
         ("schedule", Mapping, "a table"), ("regularizer", Mapping, "a table"), ("metrics", tuple, "a list of names"),
     ):  # fmt: skip
         value = getattr(s, name)

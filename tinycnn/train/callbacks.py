@@ -20,7 +20,7 @@ import numpy as np
 
 from tinycnn.files import write_whole
 from tinycnn.optim.options import check_count, check_option
-from tinycnn.optim.plateau import sign_of
+from tinycnn.optim.plateau import check_mode, sign_of
 from tinycnn.train.run import Run
 
 
@@ -76,16 +76,17 @@ class EarlyStopping(Callback):
     """Stop when `monitor` has not got better by more than `min_delta` for `patience` epochs in a row.
 
     With `restore_best` the network ends with the weights (and running statistics) of its best epoch. `mode` says
-    whether better is "min" or "max"; without it the number's name does.
+    whether better is "min" or "max"; without it the number's name does. A number that no epoch has is an error at the
+    start of training, which says what numbers there are.
     """
 
     def __init__(
         self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str | None = None,
         restore_best: bool = True,
     ):  # fmt: skip
-        self.monitor, self.patience = monitor, check_count("patience", patience)
-        self.min_delta, self.sign = check_option("min_delta", min_delta, 0.0), sign_of(monitor, mode)
-        self.restore_best = restore_best
+        self.monitor, self.mode, self.patience = monitor, mode, check_count("patience", patience)
+        self.min_delta, self.restore_best = check_option("min_delta", min_delta, 0.0), restore_best
+        check_mode(monitor, mode)
         self._forget()
 
     def _forget(self) -> None:
@@ -93,8 +94,9 @@ class EarlyStopping(Callback):
         self.weights: dict[str, np.ndarray] = {}
 
     def check(self, run: Run) -> None:
-        """The number that it watches must be one that every epoch has."""
+        """The number that it watches must be one that every epoch has, and it must be known which way is better."""
         run.check_monitor(self.monitor, "EarlyStopping")
+        sign_of(self.monitor, self.mode)
         self._forget()  # it may have watched another run
 
     def begin(self, run: Run) -> None:
@@ -103,7 +105,7 @@ class EarlyStopping(Callback):
 
     def after_epoch(self, run: Run) -> None:
         """Keep the weights of the best epoch; count those that brought nothing."""
-        value = self.sign * run.numbers[self.monitor]
+        value = sign_of(self.monitor, self.mode) * run.numbers[self.monitor]
         if value < self.best - self.min_delta:
             self.best, self.best_epoch, self.waited = value, run.epoch, 0
             if self.restore_best:

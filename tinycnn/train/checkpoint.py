@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinycnn.optim.options import check_count
-from tinycnn.optim.plateau import sign_of
+from tinycnn.optim.plateau import check_mode, sign_of
 from tinycnn.train.callbacks import Callback, check_writable, written
 from tinycnn.train.run import Run
 from tinycnn.train.state import load_state, save_state
@@ -35,8 +35,7 @@ class Checkpoint(Callback):
         self.folder, self.monitor, self.mode = Path(folder), monitor, mode
         self.steps = None if steps is None else check_count("steps", steps)
         self.keep_every = None if keep_every is None else check_count("keep_every", keep_every)
-        if monitor is not None:
-            sign_of(monitor, mode)
+        check_mode(monitor or "loss", mode)
         self.best, self.since = math.inf, 0
         self.watched = monitor or "loss"
 
@@ -46,9 +45,10 @@ class Checkpoint(Callback):
         return self.folder / "last.safetensors"
 
     def check(self, run: Run) -> None:
-        """The folder can be written, and the number that it watches is one that every epoch has."""
+        """The number that it watches is one that every epoch has, known to rise or fall; the folder can be written."""
         self.watched = self.monitor or ("val_loss" if run.validate is not None else "loss")
         run.check_monitor(self.watched, "Checkpoint")
+        sign_of(self.watched, self.mode)
         check_writable(self.folder, "checkpoints")
         for left in self.folder.glob(".tinycnn-*.tmp"):  # by a run that was killed while it wrote; a folder has one run
             left.unlink()
