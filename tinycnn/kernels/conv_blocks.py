@@ -190,6 +190,7 @@ def _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first, free, s, n, 
     """dx of some images at rows a, a + sv, … of the image with its border: of these the rows `row` … `end`."""
     CG, FG, KF = s.C // s.groups, s.F // s.groups, s.F // s.groups * s.KK
     lines, phases, starts = free + s.tile, offsets[o.phases :], offsets[o.starts :]
+    in_turns, first_phase = _in_turns(phases, a, s), s.left % 2
     whole = s.sv * s.sh == 1 and (end - row) * s.W >= s.lanes  # every column is in a window, and in the one phase
     for g in range(s.groups):
         c = 0
@@ -217,20 +218,30 @@ def _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first, free, s, n, 
                     continue
                 for j in range(there):
                     for r in range(row, end):
-                        place = at + (j * s.H + r * s.sv + a - s.top) * s.W
-                        _write_dx(dx, place, own, lines + j * s.line, m * (end - row) + r - row, width * s.line,
-                                  bias[g * s.CP + c + j], phases, a, s)  # fmt: skip
+                        place, source = at + (j * s.H + r * s.sv + a - s.top) * s.W, lines + j * s.line
+                        if in_turns:
+                            source += (m * (end - row) + r - row) * (s.W // 2)
+                            other = source + (1 - first_phase) * width * s.line
+                            alternate_row(dx, place, own, source + first_phase * width * s.line, other, s.W // 2)
+                        else:
+                            _write_dx(dx, place, own, source, m * (end - row) + r - row, width * s.line,
+                                      bias[g * s.CP + c + j], phases, a, s)  # fmt: skip
             c += width
+
+
+@kernel
+def _in_turns(phases, a, s):
+    """Whether the pixels of a row are of two phases in turns, with as many of each, and all of them in windows."""
+    for b in range(s.sh):
+        _, seen, stop = columns_of_phase(b, s.sh, s.left, s.W, s.dpitch)
+        if seen < stop or phases[a * s.sh + b + 1] == phases[a * s.sh + b]:
+            return False
+    return s.sh == 2 and s.W % 2 == 0
 
 
 @kernel
 def _write_dx(dx, place, own, begin, r, apart, bias, phases, a, s):
     """One row of dx from row r of each of its phases; where no window looks, only the bias."""
-    halves = s.sh == 2 and s.left == 0 and s.W % 2 == 0  # then each phase has a window up to its last column
-    if halves and phases[2 * a + 1] > phases[2 * a] and phases[2 * a + 2] > phases[2 * a + 1]:
-        source = begin + r * (s.W // 2)
-        alternate_row(dx, place, own, source, source + apart, s.W // 2)
-        return
     for b in range(s.sh):
         col, seen, stop = columns_of_phase(b, s.sh, s.left, s.W, s.dpitch)
         filled = seen if phases[a * s.sh + b + 1] > phases[a * s.sh + b] and seen > col else col
