@@ -18,6 +18,7 @@ from tinycnn.bench.figures import picture
 from tinycnn.bench.networks import macs_of, network
 from tinycnn.bench.page import page
 from tinycnn.bench.rows import KEYS, ratio, row, spread, with_peak, wrong
+from tinycnn.bench.rungs import steps_in
 from tinycnn.bench.scaling import SWEEPS, cases, slope
 from tinycnn.bench.table import table
 from tinycnn.bench.turns import _flops, groups, measure
@@ -123,7 +124,7 @@ def test_the_documented_page_is_one_that_the_command_made():
         assert "unknown" in part or part.strip() in said
     assert "What went wrong" not in said
     networks = re.findall(r"^\| ([\w-]+), (?:train|forward|inference) \|", said, re.MULTILINE)
-    assert networks, "make it anew: tinycnn bench --markdown > docs/bench.md"
+    assert networks, "make it anew: tinycnn bench --page docs/bench.md"
     assert set(networks) <= set(CASES)
 
 
@@ -185,7 +186,7 @@ class _Peaks:
     """A machine that runs twice as fast in every other turn."""
 
     def __init__(self):
-        self.turns = 0
+        self.turns, self.children = 0, ()
 
     def turn(self):
         self.turns += 1
@@ -198,9 +199,10 @@ def test_each_case_is_held_to_the_peak_of_its_own_turns():
     assert turns._fraction(flops, times, [50.0, 100.0] * 3) == pytest.approx(0.5)
     assert turns._fraction(flops, times, []) is None
     peak = _Peaks()
-    (found,) = measure([case], 0.01, 1, "", torch=False, memory=False, peak=peak)[:1]
+    optimizer, convolution = measure([case, CASES[TINY]], 0.01, 1, "", torch=False, memory=False, peak=peak)[::2][:2]
     assert peak.turns == turns.ROUNDS
-    assert found["peak_fraction"] is None, "nobody counts the operations of an optimizer"
+    assert optimizer["peak_fraction"] is None, "nobody counts the operations of an optimizer"
+    assert 0 < convolution["peak_fraction"] < 1
 
 
 def test_a_row_that_has_its_own_peak_keeps_it():
@@ -218,9 +220,12 @@ def test_a_fraction_of_the_peak_needs_the_best_peak():
 @pytest.mark.parametrize(
     ("kind", "ours", "theirs", "verdict"),
     [
-        ("train", [2.3, 2.2], [2.3, 2.21], True), ("train", [2.3, 2.2], [2.301, 2.2], False),
-        ("train", [2.3, 2.2], [2.3, 2.3], False), ("train", [np.nan], [np.nan], False),
-        ("train", [2.3], [2.3, 2.2], False),
+        ("train", [2.3, 2.2], [2.3, 2.2005], True), ("train", [2.3, 2.2], [2.3, 2.21], False),
+        ("train", [2.3, 2.2], [2.3001, 2.2001], False), ("train", [2.3, 2.2], [2.3, 2.3], False),
+        ("train", [np.nan], [np.nan], False), ("train", [2.3], [2.3, 2.2], False),
+        ("train", [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.3], [4.0, 3.0, 2.0, 1.0, 9.0, 5.01, 0.3], True),
+        ("train", [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.3], [4.0, 3.0, 2.0, 1.0, 9.0, 5.1, 0.3], False),
+        ("train", [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.3], [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.35], False),
         ("op", [100.0, 9.0, 0.3], [100.0, 9.0, 0.3], True), ("op", [100.0, 9.0, 0.3], [99.0, 9.0, 0.3], False),
         ("op", [100.0, 9.0, 0.3], [100.0, 9.1, 0.3], False), ("op", [100.0, 9.0, 0.3], [100.0, 9.0, 0.31], False),
     ],
@@ -313,11 +318,15 @@ def test_the_peak_of_memory_is_seen_after_it_is_over_and_can_be_forgotten():
 
 def test_the_ladder_climbs_all_four_rungs_and_holds_their_results_together(capsys):
     code, out, _ = run(capsys, "bench", "--ladder", "--quick", "--json")
-    steps = json.loads(out)
+    rows = json.loads(out)
     assert code == 0
-    assert [step["rung"] for step in steps] == ["loops", "numpy", "njit", "numba"]
-    assert all(step["worst"] <= 1e-5 and step["ms"] > 0 for step in steps)
-    assert steps[0]["times"] == 1.0
+    assert [r["backend"] for r in rows] == ["loops", "numpy", "njit", "numba"]
+    assert all(r["check"][0] <= 1e-5 and r["tinycnn_ms"] > 0 for r in rows)
+    steps = steps_in(rows)
+    assert steps[0].times == 1.0
+    assert steps[3].times == rows[0]["tinycnn_ms"] / rows[3]["tinycnn_ms"]
+    assert "the register tile" in table(rows)
+    assert "| 2×8×16×16 | 294,912 | numba |" in page(rows)
     large = ladder([(1, 120, 10, 10)], seconds=0.0)
     assert [step.rung for step in large] == ["numpy", "njit", "numba"]  # Python's loops would take a minute
 
