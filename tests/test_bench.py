@@ -133,7 +133,7 @@ def test_parts_are_put_together_and_what_was_measured_last_counts(capsys, tmp_pa
     rows = some_rows()
     other = [r | {"tinycnn_ms": 7.77} for r in rows[2:3]] + [
         row("article004", "numba", "train", tinycnn_ms=5.0, ratio=0.7),
-        row("digits", "numba", "train", tinycnn_ms=11.0, ratio=0.61, threads=1, machine="one thread of it")]  # fmt: skip
+        row("digits", "numba", "train", tinycnn_ms=11.0, ratio=0.61, threads=1, machine="the same")]  # fmt: skip
     ladder_rows = [row("ladder-1x2x4x4", rung, "ladder", tinycnn_ms=t, size=576, check=[0.0], gflops=1.0)
                    for rung, t in (("loops", 8.0), ("numba", 2.0))]  # fmt: skip
     files = []

@@ -54,6 +54,7 @@ tinycnn bench --ladder                       # one convolution, from Python's lo
 tinycnn bench --data                         # reading and augmenting pictures: half a minute
 ```
 
+The times are rough, and those of two cores that nobody else uses; a bar on the terminal shows how far it is.
 `--threads` and `--seconds` say how many and how long, `--json` prints every number, `--plot FILE` draws them.
 This page is made by a command as well, `tinycnn bench --page docs/bench.md`, which keeps what was written into it by
 hand; or in parts, each when the machine is quiet, which `--from` puts together. What was measured again stands as it

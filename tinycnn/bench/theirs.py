@@ -11,7 +11,7 @@ from tinycnn.bench.inputs import LOSSES, RATE, SLOW_RATE, arrays_for, fingerprin
 from tinycnn.bench.networks import as_torch, batch_for, network
 
 FORMATS = ("nchw", "nhwc")
-TRIAL = 0.2  # seconds to find out which Adam is faster
+TRIAL = 0.1  # seconds to find out which Adam is faster
 
 
 def torch_module() -> Any:
