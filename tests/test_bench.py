@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from tinycnn.bench import child, inputs, ladder, pictures, talk, turns
 from tinycnn.bench.cases import CASES, NETWORKS, OPS, Case, chosen
 from tinycnn.bench.figures import picture
 from tinycnn.bench.networks import macs_of, network
-from tinycnn.bench.page import page
+from tinycnn.bench.page import WORDS_END, page
 from tinycnn.bench.rows import KEYS, ratio, row, spread, with_peak, wrong
+from tinycnn.bench.rungs import steps_in
 from tinycnn.bench.scaling import SWEEPS, cases, slope
 from tinycnn.bench.table import table
 from tinycnn.bench.turns import _flops, groups, measure
@@ -123,8 +125,59 @@ def test_the_documented_page_is_one_that_the_command_made():
         assert "unknown" in part or part.strip() in said
     assert "What went wrong" not in said
     networks = re.findall(r"^\| ([\w-]+), (?:train|forward|inference) \|", said, re.MULTILINE)
-    assert networks, "make it anew: tinycnn bench --markdown > docs/bench.md"
+    assert networks, "make it anew: tinycnn bench --page docs/bench.md"
     assert set(networks) <= set(CASES)
+
+
+def test_parts_are_put_together_and_what_was_measured_last_counts(capsys, tmp_path):
+    rows = some_rows()
+    other = [r | {"tinycnn_ms": 7.77} for r in rows[2:3]] + [
+        row("article004", "numba", "train", tinycnn_ms=5.0, ratio=0.7),
+        row("digits", "numba", "train", tinycnn_ms=11.0, ratio=0.61, threads=1, machine="the same")]  # fmt: skip
+    ladder_rows = [row("ladder-1x2x4x4", rung, "ladder", tinycnn_ms=t, size=576, check=[0.0], gflops=1.0)
+                   for rung, t in (("loops", 8.0), ("numba", 2.0))]  # fmt: skip
+    files = []
+    for name, part in (("a", rows[::-1]), ("b", other), ("c", ladder_rows)):
+        (tmp_path / name).write_text(json.dumps([r | {"threads": r["threads"] or 2} for r in part]))
+        files += ["--from", tmp_path / name]
+    code, out, _ = run(capsys, "bench", *files, "--markdown")
+    assert code == 0
+    assert out.index("| digits, train") < out.index("| article004, train"), "in the order of the cases"
+    assert "| **0.50** ± 0.03 | 0.61 | 50% |" in out, "its ratio on one thread stands beside the other"
+    assert "7.77" in out
+    assert "3.25" not in out
+    assert "| 1×2×4×4 | 576 | numba | 2 | 4.0 |" in out
+    assert "slope" in out
+    code, out, _ = run(capsys, "bench", *files, "--plot", tmp_path / "all.png")
+    assert out.index("0.50 ±0.03") < out.index("0.61")
+
+
+def test_the_page_keeps_what_was_written_into_it_by_hand(capsys, tmp_path):
+    kept, made = tmp_path / "rows.json", tmp_path / "bench.md"
+    kept.write_text(json.dumps(some_rows()))
+    assert run(capsys, "bench", "--from", kept, "--page", made)[:2] == (0, "")
+    empty = made.read_text(encoding="utf-8")
+    words = "## What limits it\n\nMemory: 10 × as slow as the cache.\n"
+    made.write_text(empty.replace(WORDS_END, words + WORDS_END), encoding="utf-8")
+    kept.write_text(json.dumps([r | {"ratio": 0.77} for r in some_rows()]))
+    assert run(capsys, "bench", "--from", kept, "--page", made)[0] == 0
+    anew = made.read_text(encoding="utf-8")
+    assert words in anew
+    assert "**0.77**" in anew
+    (tmp_path / "letter.md").write_text("Dear friend")
+    code, _, err = run(capsys, "bench", "--from", kept, "--page", tmp_path / "letter.md")
+    assert code == 2
+    assert "is no page of the benchmark" in err
+    assert (tmp_path / "letter.md").read_text() == "Dear friend"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--scaling", "--ladder"), ("--ladder", "--case", "digits"), ("--data", "--plot", "a.png")]
+)
+def test_what_would_be_passed_over_in_silence_is_refused(capsys, arguments):
+    code, _, err = run(capsys, "bench", *arguments)
+    assert code == 2
+    assert "do not go together" in err
 
 
 # ---------------------------------------------------------------- cases
@@ -185,7 +238,7 @@ class _Peaks:
     """A machine that runs twice as fast in every other turn."""
 
     def __init__(self):
-        self.turns = 0
+        self.turns, self.children = 0, ()
 
     def turn(self):
         self.turns += 1
@@ -198,9 +251,10 @@ def test_each_case_is_held_to_the_peak_of_its_own_turns():
     assert turns._fraction(flops, times, [50.0, 100.0] * 3) == pytest.approx(0.5)
     assert turns._fraction(flops, times, []) is None
     peak = _Peaks()
-    (found,) = measure([case], 0.01, 1, "", torch=False, memory=False, peak=peak)[:1]
+    optimizer, convolution = measure([case, CASES[TINY]], 0.01, 1, "", torch=False, memory=False, peak=peak)[::2][:2]
     assert peak.turns == turns.ROUNDS
-    assert found["peak_fraction"] is None, "nobody counts the operations of an optimizer"
+    assert optimizer["peak_fraction"] is None, "nobody counts the operations of an optimizer"
+    assert 0 < convolution["peak_fraction"] < 1
 
 
 def test_a_row_that_has_its_own_peak_keeps_it():
@@ -218,9 +272,12 @@ def test_a_fraction_of_the_peak_needs_the_best_peak():
 @pytest.mark.parametrize(
     ("kind", "ours", "theirs", "verdict"),
     [
-        ("train", [2.3, 2.2], [2.3, 2.21], True), ("train", [2.3, 2.2], [2.301, 2.2], False),
-        ("train", [2.3, 2.2], [2.3, 2.3], False), ("train", [np.nan], [np.nan], False),
-        ("train", [2.3], [2.3, 2.2], False),
+        ("train", [2.3, 2.2], [2.3, 2.2005], True), ("train", [2.3, 2.2], [2.3, 2.21], False),
+        ("train", [2.3, 2.2], [2.3001, 2.2001], False), ("train", [2.3, 2.2], [2.3, 2.3], False),
+        ("train", [np.nan], [np.nan], False), ("train", [2.3], [2.3, 2.2], False),
+        ("train", [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.3], [4.0, 3.0, 2.0, 1.0, 9.0, 5.01, 0.3], True),
+        ("train", [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.3], [4.0, 3.0, 2.0, 1.0, 9.0, 5.1, 0.3], False),
+        ("train", [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.3], [4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 0.35], False),
         ("op", [100.0, 9.0, 0.3], [100.0, 9.0, 0.3], True), ("op", [100.0, 9.0, 0.3], [99.0, 9.0, 0.3], False),
         ("op", [100.0, 9.0, 0.3], [100.0, 9.1, 0.3], False), ("op", [100.0, 9.0, 0.3], [100.0, 9.0, 0.31], False),
     ],
@@ -288,6 +345,27 @@ def test_a_process_that_takes_too_long_is_ended(monkeypatch):
         assert busy._process.poll() is not None
 
 
+def test_a_turn_waits_until_no_thread_of_the_others_runs():
+    with talk.Child("ours", 1) as one:
+        one.wait()
+        assert talk.settle([one], 5.0)
+        busy = {"do": "call", "module": "peaks", "function": "speed_of", "library": "openblas", "seconds_each": 1.0}
+        one._process.stdin.write(json.dumps(busy).encode() + b"\n")
+        one._process.stdin.flush()
+        time.sleep(0.3)
+        assert one.running() == 1
+        assert not talk.settle([one], 0.01)
+        assert one._answer(20.0)["found"] > 0
+        assert talk.settle([one], 5.0)
+
+
+def test_with_one_thread_the_time_counts_that_was_worked(monkeypatch):
+    for threads, worked in (("1", False), ("2", True)):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        slept = inputs.step_times(lambda: time.sleep(0.02), 0.0)[0]
+        assert (slept > 0.015) is worked
+
+
 def test_threads_and_blas_are_chosen_in_the_process_that_measures_alone():
     before = dict(os.environ)
     with talk.Child("ours", 1, {"OPENBLAS_CORETYPE": "Haswell"}) as one:
@@ -313,11 +391,15 @@ def test_the_peak_of_memory_is_seen_after_it_is_over_and_can_be_forgotten():
 
 def test_the_ladder_climbs_all_four_rungs_and_holds_their_results_together(capsys):
     code, out, _ = run(capsys, "bench", "--ladder", "--quick", "--json")
-    steps = json.loads(out)
+    rows = json.loads(out)
     assert code == 0
-    assert [step["rung"] for step in steps] == ["loops", "numpy", "njit", "numba"]
-    assert all(step["worst"] <= 1e-5 and step["ms"] > 0 for step in steps)
-    assert steps[0]["times"] == 1.0
+    assert [r["backend"] for r in rows] == ["loops", "numpy", "njit", "numba"]
+    assert all(r["check"][0] <= 1e-5 and r["tinycnn_ms"] > 0 for r in rows)
+    steps = steps_in(rows)
+    assert steps[0].times == 1.0
+    assert steps[3].times == rows[0]["tinycnn_ms"] / rows[3]["tinycnn_ms"]
+    assert "the register tile" in table(rows)
+    assert "| 2×8×16×16 | 294,912 | numba |" in page(rows)
     large = ladder([(1, 120, 10, 10)], seconds=0.0)
     assert [step.rung for step in large] == ["numpy", "njit", "numba"]  # Python's loops would take a minute
 

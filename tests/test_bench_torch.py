@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tinycnn import Dropout, Sequential
+from tinycnn import Dropout, Sequential, ops
 from tinycnn.bench import inputs, ours, theirs
 from tinycnn.bench.cases import NETWORKS, OPS
 from tinycnn.bench.networks import as_torch, batch_for
@@ -55,6 +55,39 @@ def test_other_weights_are_noticed():
     with torch.no_grad():
         other.net[0].weight[0, 0, 0, 0] += 0.1
     assert not inputs.same("train", ours.prepare(spec, "numba").check(True), other.check(True))
+
+
+@pytest.mark.parametrize("wrong", ["dw2", "db", "dx"])
+def test_a_wrong_gradient_is_noticed_even_where_adam_hides_it(wrong, monkeypatch):
+    spec = small(NETWORKS[0])
+    right = theirs.prepare(spec, "nchw").check(True)
+    assert inputs.same("train", ours.prepare(spec, "numpy").check(True), right)
+    backward = ops.conv2d_backward
+
+    def broken(dy, cache):
+        dx, dw, db = backward(dy, cache)
+        return {"dw2": (dx, 1.05 * dw, db), "db": (dx, dw, db * np.float32(2)), "dx": (dx[..., ::-1], dw, db)}[wrong]
+
+    monkeypatch.setattr(ops.conv, "conv2d_backward", broken)
+    monkeypatch.setattr(ops, "conv2d_backward", broken)
+    found = ours.prepare(spec, "numpy").check(True)
+    assert found[0] == right[0] or abs(found[0] - right[0]) < 1e-5
+    assert not inputs.same("train", found, right)
+
+
+def test_losses_that_fall_too_little_are_noticed():
+    spec = small(NETWORKS[0])
+    right = theirs.prepare(spec, "nchw").check(True)
+    slower = ours.Network(spec, "numba")
+    slower.model.optimizer.lr *= 0.95
+    assert not inputs.same("train", slower.check(True), right)
+
+
+def test_the_largest_network_is_the_same_in_its_real_size():
+    spec = next(case for case in NETWORKS if case.name == "article003").as_dict()
+    mine = ours.prepare(spec, "numba").check(True)
+    assert max(mine[: inputs.LOSSES]) == mine[0], "a loss that leaps compares nothing but chance"
+    assert inputs.same("train", mine, theirs.prepare(spec, "nhwc").check(True))
 
 
 def test_the_faster_adam_takes_over_without_a_change_of_the_losses():

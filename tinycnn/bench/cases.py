@@ -25,6 +25,11 @@ class Case:
     flops: float | None = None  # of an op; those of a network follow from its layers
     quick: bool = False
 
+    @property
+    def counted(self) -> bool:
+        """Whether its arithmetic is known, to be held to the machine's peak."""
+        return self.what == "network" or self.flops is not None
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON can carry it."""
         return asdict(self)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tinycnn.bench.cases import CASES
 from tinycnn.bench.rows import Row, row
@@ -27,10 +28,10 @@ def first_steps(threads: int, machine: str, now: Callable[[str], None] = lambda 
                 cold = _seconds(name, threads, folder)
                 now(f"{name}: first step, all compiled")
                 warm = _seconds(name, threads, folder)
+                known: dict[str, Any] = {"seconds_cold": cold, "seconds_warm": warm}
             except ChildError as error:
-                rows.append(row(name, "numba", "compile", error=str(error), machine=machine))
-                continue
-        rows.append(row(name, "numba", "compile", seconds_cold=cold, seconds_warm=warm, machine=machine))
+                known = {"error": str(error)}
+        rows.append(row(name, "numba", "compile", threads=threads, machine=machine, **known))
     return rows
 
 

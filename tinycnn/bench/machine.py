@@ -29,7 +29,7 @@ def machine(threads: int) -> str:
     parts = [
         _cpuinfo("model name") or platform.processor() or platform.machine(),
         f"{cores()} cores" + (f", {vectors}" if vectors else ""),
-        f"{threads} threads used",
+        f"{threads} threads used" if threads > 1 else "1 thread used, and the time counted that it worked",
         f"{platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}",
     ]

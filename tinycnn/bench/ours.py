@@ -5,14 +5,13 @@ An op is what the rung's table gives for its name; its results come from memory 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tinycnn import backends, optim
-from tinycnn.bench.inputs import LOSSES, RATE, SLOW_RATE, arrays_for, fingerprint, step_times
+from tinycnn.bench.inputs import LOSSES, RATE, SLOW_RATE, arrays_for, clock, fingerprint, fingerprints, step_times
 from tinycnn.bench.networks import batch_for, network
 from tinycnn.kept import keeping
 
@@ -34,9 +33,9 @@ class Again:
         """The batch, and its places."""
         rows = np.arange(len(self.x))
         for _ in range(self.steps):
-            begun = time.perf_counter()
+            begun = clock()
             yield self.x, self.t, rows
-            self.seconds.append(time.perf_counter() - begun)
+            self.seconds.append(clock() - begun)
 
 
 class Network:
@@ -50,14 +49,16 @@ class Network:
         self._step = 0.0
 
     def check(self, train: bool) -> list[float]:
-        """The losses of the first steps, or where nothing is trained a fingerprint of the answer; the warm-up, too."""
+        """The first losses and gradients, or where nothing is trained the answer, as fingerprints; the warm-up, too."""
         with backends.backend(self.rung):
             if not train:
                 return fingerprint(self.model.predict(self.x))
-            losses = [self._fit(1)[0] for _ in range(LOSSES)]
+            losses = [self._fit(1)[0]]
+            gradients = fingerprints(self.model.named_grads().values())
+            losses += [self._fit(1)[0] for _ in range(LOSSES - 1)]
         assert self.model.optimizer is not None
         self.model.optimizer.lr = SLOW_RATE
-        return losses
+        return losses + gradients
 
     def times(self, kind: str, seconds: float) -> list[float]:
         """Seconds of each step, or of each answer."""
@@ -156,7 +157,7 @@ def _conv(a: dict[str, Array], o: dict[str, Any]) -> Callable[[], Array]:
 
 
 def _adam(a: dict[str, Array], o: dict[str, Any]) -> Callable[[], Array]:
-    optimizer, w = optim.Adam(RATE), {"w": a["x"].copy()}
+    optimizer, w = optim.Adam(RATE), {"w": np.zeros_like(a["x"])}  # at first: so what is compared are the updates
 
     def step() -> Array:
         optimizer.step(w, {"w": a["dy"]})

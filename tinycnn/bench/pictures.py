@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,14 @@ ROWS = 60_000
 Promise = dict[str, Any]
 
 
-def promises(quick: bool = False) -> list[Promise]:
+PARTS = {"from_files": "pictures from files", "augmented": "augmentation", "loaded": "published files"}
+
+
+def promises(quick: bool = False, parts: Sequence[str] = tuple(PARTS)) -> list[Promise]:
     """What is measured of the data path: {"what", "measured", "allowed", "unit", "holds", "how"}, one each."""
+    measures = {"from_files": from_files, "augmented": augmented, "loaded": loaded}
     with tempfile.TemporaryDirectory(prefix="tinycnn-bench-") as folder, backends.backend("numba"):
-        return [*from_files(Path(folder), quick), *augmented(quick), *loaded(Path(folder), quick)]
+        return [promise for part in parts for promise in measures[part](Path(folder), quick)]
 
 
 def _promise(what: str, measured: float, allowed: float, unit: str, how: str, least: bool = False) -> Promise:
@@ -84,7 +88,7 @@ def _drain(stream: data.Stream) -> None:
 # ------------------------------------------------------------------ augmentation
 
 
-def augmented(quick: bool) -> list[Promise]:
+def augmented(folder: Path, quick: bool) -> list[Promise]:
     """Flips and shifted crops of a batch, against a training step of the CIFAR-10 network on the same batch."""
     x, y = _noise(BATCH * (2 if quick else 12))
     model, change = _cifar_network(10), data.Compose([data.RandomFlip(), data.RandomCrop(32, padding=4)])

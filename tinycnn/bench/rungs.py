@@ -11,14 +11,15 @@ Nothing but the time changes: each rung's result is held to that of the rung bel
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinycnn import backends
+from tinycnn.bench.inputs import step_times
+from tinycnn.bench.rows import Row, row
+from tinycnn.bench.talk import Child
 
 RUNGS = {
     "loops": "the formula, walked in Python",
@@ -42,9 +43,11 @@ class Step:
     worst: float
     times: float  # how many times faster than the first rung that was tried on this convolution
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**vars(self), "shape": list(self.shape), "gflops": 2 * self.macs / self.ms / 1e6}
+    def as_row(self) -> Row:
+        """As the benchmark keeps it: kind "ladder", and in `case` the shape."""
+        case = f"ladder-{'x'.join(map(str, self.shape))}"
+        return row(case, self.rung, "ladder", tinycnn_ms=self.ms, gflops=2 * self.macs / self.ms / 1e6, size=self.macs,
+                   check=[self.worst])  # fmt: skip
 
 
 def ladder(
@@ -73,7 +76,8 @@ def _climb(shape: tuple[int, int, int, int], seconds: float, now: Callable[[str]
         with backends.backend(rung) as serve:
             forward = serve("conv2d_forward")
             y = forward(x, w, b, padding=1)[0]
-            ms = 1000 * _median_time(lambda: forward(x, w, b, padding=1), seconds)  # noqa: B023, called at once
+            times = step_times(lambda: forward(x, w, b, padding=1), seconds)  # noqa: B023, called at once
+            ms = 1000 * statistics.median(times)
         before = y if before is None else before
         worst = float(abs(y - before).max() / abs(before).max())
         if not worst <= SAME:
@@ -83,14 +87,41 @@ def _climb(shape: tuple[int, int, int, int], seconds: float, now: Callable[[str]
     return steps
 
 
-def _median_time(call: Callable[[], Any], seconds: float) -> float:
-    times: list[float] = []
-    ends = time.perf_counter() + seconds
-    while not times or time.perf_counter() < ends:
-        begun = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+def measure(
+    threads: int, machine: str, quick: bool = False, now: Callable[[str], None] = lambda what: None
+) -> list[Row]:
+    """The ladder as rows, from a process of its own with so many threads; `now` is told which shape comes next."""
+    found: list[Row] = []
+    shapes, seconds = ((SMALL,), 0.05) if quick else ((SMALL, LARGE), 0.5)
+    with Child("ours", threads) as child:
+        for shape in shapes:
+            now(f"the ladder for {'×'.join(map(str, shape))}")
+            found += child.ask("call", 10.0, module="rungs", function="climbed", shape=shape, seconds_each=seconds)
+    return [r | {"threads": threads, "machine": machine} for r in found]
+
+
+def climbed(shape: Sequence[int], seconds_each: float) -> list[Row]:
+    """Rows for one shape, in this process."""
+    N, C, H, W = shape
+    return [step.as_row() for step in ladder([(N, C, H, W)], seconds_each)]
+
+
+def steps_in(rows: Sequence[Row]) -> list[Step]:
+    """The steps that are among these rows."""
+    found: list[Step] = []
+    first: dict[str, float] = {}
+    for r in (r for r in rows if r["kind"] == "ladder"):
+        shape = tuple(map(int, r["case"].removeprefix("ladder-").split("x")))
+        times = first.setdefault(r["case"], r["tinycnn_ms"]) / r["tinycnn_ms"]
+        found.append(Step(r["backend"], shape, r["size"], r["tinycnn_ms"], r["check"][0], times))
+    return found
+
+
+def faster(step: Step) -> str:
+    """How many times faster than the first rung, in words."""
+    if step.times == 1.0:
+        return "1"
+    return format(step.times, ",.0f" if step.times >= 100 else ".1f" if step.times >= 1 else ".2g")
 
 
 def as_text(steps: Sequence[Step]) -> str:
@@ -111,8 +142,8 @@ def as_text(steps: Sequence[Step]) -> str:
             size = "×".join(map(str, shape))
             lines += [*([""] if lines else []), f"x {size}, {shape[1]} filters of 3×3: {step.macs:,} multiplications"]
             lines.append("  rung          ms     times faster    GFLOP/s   how")
-        times = "1" if step.times == 1.0 else f"{step.times:,.0f}" if step.times >= 100 else f"{step.times:.1f}"
-        speed = f"{2 * step.macs / step.ms / 1e6:.2g}"
+        speed = 2 * step.macs / step.ms / 1e6
+        gflops = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
         ms = f"{step.ms:,.1f}" if step.ms >= 10 else f"{step.ms:.4f}"
-        lines.append(f"  {step.rung:6} {ms:>9} {times:>16} {speed:>10}   {RUNGS[step.rung]}")
+        lines.append(f"  {step.rung:6} {ms:>9} {faster(step):>16} {gflops:>10}   {RUNGS[step.rung]}")
     return "\n".join(lines)

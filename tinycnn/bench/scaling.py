@@ -21,6 +21,12 @@ SWEEPS: dict[str, tuple[int, Sequence[int]]] = {  # what theory says of the slop
     "channels": (2, (4, 8, 16, 32, 64, 128)),
 }
 BATCH, SIDE, CHANNELS = 8, 32, 32
+QUICK = 3  # sizes of each, if there is little time
+
+
+def sizes_of(quick: bool) -> int:
+    """How many sizes of all sweeps are measured."""
+    return sum(len(sizes[: QUICK if quick else None]) for _, sizes in SWEEPS.values())
 
 
 def cases(sweep: str) -> list[tuple[int, Case]]:
@@ -41,9 +47,8 @@ def scaling(
     """Rows of every size of every sweep; kind "scaling", and `case` the sweep."""
     rows = []
     for sweep in SWEEPS:
-        now(f"scaling: {sweep}")
-        sizes = cases(sweep)[: 3 if quick else None]
-        found = measure([case for _, case in sizes], seconds, threads, machine, torch, memory=False)
+        sizes = cases(sweep)[: QUICK if quick else None]
+        found = measure([case for _, case in sizes], seconds, threads, machine, torch, memory=False, now=now)
         rows += [r | {"case": sweep, "kind": "scaling", "size": s} for (s, _), r in zip(sizes, found, strict=True)]
     return rows
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinycnn.bench.rows import MEASURED, Row, wrong
+from tinycnn.bench import rungs
+from tinycnn.bench.rows import CASE_KINDS, Row, by_threads, wrong
 from tinycnn.bench.scaling import SWEEPS, slope
 
 HOW = (
@@ -16,11 +17,16 @@ HOW = (
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All rows as text, in sections; nothing for what was not measured."""
+    """All rows as text, in sections; nothing for what was not measured. What ran on fewer threads comes later."""
+    return "\n\n\n".join(_table(part) for part in by_threads(rows))
+
+
+def _table(rows: Sequence[Row]) -> str:
     machine = next((r["machine"] for r in rows if r["machine"]), "")
     sections = [
         wrapped(machine), _peaks(rows), _section("networks", rows, ("train", "forward", "inference")),
         _section("ops", rows, ("op",)), _slow_rungs(rows), _first_steps(rows), _scaling(rows),
+        rungs.as_text(rungs.steps_in(rows)),
         wrapped(HOW) if any(r["ratio"] for r in rows) else "", "\n".join(wrapped(line) for line in wrong(rows)),
     ]  # fmt: skip
     return "\n\n".join(text for text in sections if text)
@@ -85,7 +91,7 @@ def _section(title: str, rows: Sequence[Row], kinds: tuple[str, ...]) -> str:
 def _slow_rungs(rows: Sequence[Row]) -> str:
     """The other rungs: their time, and how many times the kernels' that is."""
     fast = {(r["case"], r["kind"]): r["tinycnn_ms"] for r in rows if r["backend"] == "numba" and r["tinycnn_ms"]}
-    shown = [r for r in rows if r["kind"] in MEASURED and r["backend"] != "numba" and r["tinycnn_ms"]]
+    shown = [r for r in rows if r["kind"] in CASE_KINDS and r["backend"] != "numba" and r["tinycnn_ms"]]
     shown = [r for r in shown if (r["case"], r["kind"]) in fast]
     if not shown:
         return ""

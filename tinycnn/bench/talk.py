@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from tinycnn.bench.machine import memory
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 LOOK = 0.25  # seconds from one look at its memory to the next
+GLANCE = 0.0005  # seconds from one look at its threads to the next
+SETTLED = 0.25  # seconds, after which nobody waits for them any longer
 PATIENCE = 120.0  # seconds beyond those it was told to measure
 MOST_MEMORY = 0.8  # of the machine's
 
@@ -91,6 +93,10 @@ class Child:
         line, _, self._rest = self._rest.partition(b"\n")
         return json.loads(line)
 
+    def running(self) -> int:
+        """How many of its threads are running now, where the system tells; else 0."""
+        return sum(_is_running(stat) for stat in Path(f"/proc/{self._process.pid}/task").glob("*/stat"))
+
     def _held(self) -> int:
         """Bytes of memory that the process holds, where the system tells."""
         path = Path(f"/proc/{self._process.pid}/statm")
@@ -107,3 +113,25 @@ class Child:
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         reason = f": {said[-1]}" if said else f" with status {status}"
         raise ChildError(f"the process that measures {self.side} {how}{reason if how == 'ended' else ''}")
+
+
+def _is_running(stat: Path) -> bool:
+    """Whether the thread of this status file runs, or would if it had a core: the letter behind its bracketed name."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] == "R"
+    except (OSError, IndexError):  # it ended meanwhile
+        return False
+
+
+def settle(children: Iterable[Child], most: float = SETTLED) -> bool:
+    """Wait until no thread of these runs, but no longer than so many seconds; False if some run even then.
+
+    A thread that has run out of work looks out for more before it sleeps, PyTorch's for about 12 milliseconds: on a
+    core that belongs to the process whose turn is next.
+    """
+    ends = time.monotonic() + most
+    while any(child.running() for child in children):
+        if time.monotonic() > ends:
+            return False
+        time.sleep(GLANCE)
+    return True

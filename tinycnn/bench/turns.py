@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -14,12 +13,12 @@ from tinycnn.bench.machine import version_of
 from tinycnn.bench.networks import macs_of, network
 from tinycnn.bench.peaks import Peak
 from tinycnn.bench.rows import Row, median, ratio, row, spread
-from tinycnn.bench.talk import Child, ChildError
+from tinycnn.bench.talk import Child, ChildError, settle
 
 ROUNDS = 7  # turns of each side
-REST = 0.01  # seconds in which the other side's threads stop looking for work
 OP_SHARE = 0.15  # of a network's seconds, for an op
 SLOW_SHARE = 0.15  # of a case's seconds, for each rung that is not the kernels
+QUICK_MEMORY = ("unet16-64",)  # the networks whose memory is measured if there is little time
 
 Turns = list[list[float]]
 
@@ -46,7 +45,7 @@ def measure(
                 rows.append(row(case.name, "numba", case.kinds[0], error=str(error)))
                 stack.close()
                 sides = []
-    return [r | {"machine": machine} for r in rows]
+    return [r | {"threads": threads, "machine": machine} for r in rows]
 
 
 def _begin(stack: ExitStack, threads: int, torch: bool | None) -> list[Child]:
@@ -65,9 +64,10 @@ def _one(case: Case, sides: list[Child], seconds: float, peak: Peak | None) -> l
     rows = []
     for kind in case.kinds:
         turn = seconds / len(case.kinds) / ROUNDS / len(fast)
-        turns, peaks = _take_turns(fast, kind, turn, peak)
+        turns, peaks = _take_turns(fast, kind, turn, peak if case.counted else None)
         for side, variant in runs:
             if (side, variant) not in fast:
+                settle(sides)
                 turns[variant] = [side.ask("time", seconds * SLOW_SHARE, variant=variant, kind=kind)]
         rows += _rows(case, kind, turns, ready, peaks)
     for side in sides:
@@ -96,11 +96,13 @@ def _take_turns(
     """The times of each variant, turn after turn, and the machine's peak in each of them, where it is measured."""
     turns: dict[str, Turns] = {variant: [] for _, variant in fast}
     peaks = []
+    everyone = [*{side for side, _ in fast}, *(peak.children if peak is not None else ())]
     for _ in range(ROUNDS):
+        settle(everyone)
         if peak is not None and (speed := peak.turn()) is not None:
             peaks.append(speed)
         for side, variant in fast:
-            time.sleep(REST)
+            settle(everyone)
             turns[variant].append(side.ask("time", seconds, variant=variant, kind=kind))
     return turns, peaks
 
@@ -162,11 +164,15 @@ def groups(cases: Sequence[Case]) -> list[list[Case]]:
 
 def measure_all(
     cases: Sequence[Case], seconds: float, threads: int, machine: str, now: Callable[[str], None],
-    torch: bool | None = None, peak: Peak | None = None, memory: bool = True,
+    torch: bool | None = None, peak: Peak | None = None, quick: bool = False,
 ) -> list[Row]:  # fmt: skip
-    """Rows of all these cases; `now` is told which comes next. An op gets a fraction of a network's seconds."""
+    """Rows of all these cases; `now` is told which comes next. An op gets a fraction of a network's seconds.
+
+    If `quick`, memory is measured for one network alone.
+    """
     rows: list[Row] = []
     for group in groups(cases):
         share = 1.0 if group[0].what == "network" else OP_SHARE
+        memory = not quick or group[0].name in QUICK_MEMORY
         rows += measure(group, share * seconds, threads, machine, torch, memory, now, peak)
     return rows
