@@ -114,11 +114,11 @@ export class Grid {
     const [row, column] = [Math.floor(focus / columns), focus % columns];
     if (!this.big)
       return h("div", { class: "pane" }, caption, this.table(slice, shownPlaces(rows), shownPlaces(columns)));
-    const loupe = this.loupe(slice, row, column);
-    if (this.heat) return h("div", { class: "pane" }, caption, h("div", { class: "heat" }, this.canvas(slice), loupe));
+    const loupe = () => this.loupe(slice, row, column);
+    if (this.heat) return h("div", { class: "pane" }, caption, h("div", { class: "heat" }, this.canvas(slice), loupe()));
     const ends = this.table(slice, shownPlaces(rows), shownPlaces(columns));
     const hidden = (place, size) => size > MOST_NUMBERS && place >= ENDS && place < size - ENDS;
-    const near = hidden(row, rows) || hidden(column, columns) ? loupe : null;
+    const near = hidden(row, rows) || hidden(column, columns) ? loupe() : null;
     return h("div", { class: "pane" }, caption, ends, near);
   }
 

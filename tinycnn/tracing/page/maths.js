@@ -73,7 +73,7 @@ export class Maths {
         h("output", { class: "now", title: hides ? null : fullNumber(told.total) }, result),
       ),
       told.why && !hides ? h("p", {}, told.why) : null,
-      told.made.length && !hides ? this.madeLines(told.made) : null,
+      told.made.length && !hides ? this.madeLines(told) : null,
     );
     this.drawSum(told.terms);
     this.drawPredict(told);
@@ -103,8 +103,18 @@ export class Maths {
     });
   }
 
-  madeLines(made) {
-    const shown = made.slice(-MOST_MADE).map(({ symbol, index, places, numbers, value }) => {
+  // Of many the ones that the sum itself reads, and the last.
+  madeLines({ made, terms }) {
+    const read = new Set(terms.flatMap((term) => term.reads.map((one) => `${one.symbol}|${one.index}`))),
+      apart = ({ symbol, index }) => !read.has(`${symbol}|${index}`);
+    const first = new Set(
+        made
+          .toReversed()
+          .toSorted((a, b) => apart(a) - apart(b))
+          .slice(0, MOST_MADE),
+      ),
+      lines = made.filter((one) => first.has(one));
+    const shown = lines.map(({ symbol, index, places, numbers, value }) => {
       const place = index.length ? `${symbol}[${index.join(",")}]` : symbol,
         text = formulaNumber(value);
       return h(
@@ -113,7 +123,7 @@ export class Maths {
         `${place} = ${places}${numbers === text || numbers === places ? "" : ` = ${numbers}`} = ${text}`,
       );
     });
-    const more = made.length > MOST_MADE ? h("p", {}, `and ${made.length - MOST_MADE} more before these`) : null;
+    const more = made.length > MOST_MADE ? h("p", {}, `and ${made.length - MOST_MADE} more behind these`) : null;
     return h("details", { class: "made", open: made.length <= 3 }, h("summary", {}, "where"), more, shown);
   }
 
