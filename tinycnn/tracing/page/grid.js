@@ -115,7 +115,8 @@ export class Grid {
     if (!this.big)
       return h("div", { class: "pane" }, caption, this.table(slice, shownPlaces(rows), shownPlaces(columns)));
     const loupe = () => this.loupe(slice, row, column);
-    if (this.heat) return h("div", { class: "pane" }, caption, h("div", { class: "heat" }, this.canvas(slice), loupe()));
+    if (this.heat)
+      return h("div", { class: "pane" }, caption, h("div", { class: "heat" }, this.canvas(slice), loupe()));
     const ends = this.table(slice, shownPlaces(rows), shownPlaces(columns));
     const hidden = (place, size) => size > MOST_NUMBERS && place >= ENDS && place < size - ENDS;
     const near = hidden(row, rows) || hidden(column, columns) ? loupe() : null;
