@@ -26,6 +26,7 @@ from tinycnn import (
     Sequential,
 )
 from tinycnn.errors import ShapeError
+from tinycnn.formula.numbers import formula_number
 from tinycnn.layers.base import Layer
 from tinycnn.optim import Adam
 from tinycnn.tracing import Trace
@@ -263,6 +264,12 @@ def test_clipping_decay_penalty_and_schedule_are_steps_of_their_own():
     assert ops.count("decayed_gradient") == 4
     assert ops.count("step_schedule") == 1
     assert ops[-2:] == ["cross_entropy_forward", "penalised_loss"]
+    bare, last = trace.steps[-2:]
+    assert bare.title == "the loss after the update, without its penalty"
+    assert last.title == "the loss with its penalty after the update"
+    both = [formula_number(float(trace.tensors[s.writes[0]["tensor"]])) for s in trace.find(op="penalised_loss")]
+    assert f"the loss with its penalty was {both[0]} and is {both[1]}." in last.text
+    assert trace.tensors[bare.writes[0]["tensor"]] < trace.tensors[last.writes[0]["tensor"]]
     rng = np.random.default_rng(0)
     for step in trace:
         for line in step.writes:

@@ -238,6 +238,19 @@ def test_what_is_not_shown_is_counted_and_what_letters_mean_is_told(traced):
     assert "comes back to it" not in cell
 
 
+def test_what_a_sum_reads_itself_comes_before_what_lies_behind_it():
+    """The gradient of a batch norm's input reads dgamma, which is made last, of every x̂ of its channel."""
+    model = Sequential([BatchNorm2D(), Flatten(), Dense(2)], input_shape=(1, 4, 4), seed=0)
+    model.compile("sgd", "cross_entropy")
+    tr = trace(model, np.random.default_rng(1).normal(size=(2, 1, 4, 4)).astype(np.float32), np.array([0, 1]))
+    number = next(s.number for s in tr if (s.op, s.result) == ("batch_norm_backward", "dx"))
+    made = tr.cell(number, (0, 0, 1, 2))["made"]
+    lines = step_lines(tr, number, (0, 0, 1, 2))
+    told = [line.split()[1] for line in lines if line.strip().startswith("where")]
+    assert told[:5] == ["rstd[0]", "dbeta[0]", "xhat[0,0,1,2]", "dgamma[0]", "…"]
+    assert f"… and {len(made) - 4} more" in "\n".join(lines)
+
+
 def test_nan_and_batches_are_shown():
     model = Sequential([BatchNorm2D(), AvgPool2D(2), Flatten(), Dense(2)], input_shape=(1, 4, 4), seed=0)
     model.compile("sgd", "cross_entropy")

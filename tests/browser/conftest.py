@@ -43,6 +43,7 @@ def opened(chromium) -> Iterator[Any]:
 
     def open_page(path: Path, address: str = "", **options: Any) -> Watched:
         context = chromium.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        context.set_default_timeout(120_000)  # a busy machine may take its time
         watched = Watched(context.new_page())
         watched.page.on("console", lambda message: watched.said.append(message.text))
         watched.page.on("pageerror", lambda error: watched.said.append(str(error)))

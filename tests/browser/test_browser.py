@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -164,6 +166,22 @@ def test_every_step_shows_its_numbers_and_what_python_says_of_a_cell(opened, fil
         assert told["text"] in there.text(".live")
         shown = there.text(".result .now")
         assert shown.rstrip("*") == cell_number(trace.tensors[step.writes[0]["tensor"]][index]), step.title
+
+
+def test_every_cell_has_the_colour_of_its_number_and_0_alone_is_white(opened, file, trace):
+    there = opened(file)
+    white, ends = np.array([0xF7] * 3), {False: np.array([0x21, 0x66, 0xAC]), True: np.array([0xB3, 0x58, 0x06])}
+    for number in (1, 2, step_of(trace, "linear_backward", "dw"), step_of(trace, "adam_step", "w")):
+        there.evaluate("(number) => tinycnn.goTo({ number })", number)
+        cells = there.evaluate("""() => [...tinycnn.stage.grids.values()].flatMap((grid) =>
+            [...grid.cells].flatMap(([flat, all]) => all.filter((td) => td.isConnected).map((td) =>
+                [grid.at(flat), grid.most, getComputedStyle(td).backgroundColor])))""")
+        assert len(cells) > 50
+        for value, most, said in cells:
+            shade = np.array([int(part) for part in re.findall(r"\d+", said)])
+            wanted = white + (ends[value > 0] - white) * (min(1, abs(value) / most) if most else 0)
+            assert np.abs(shade - wanted).max() <= 1.5, (value, most, said)
+            assert (value == 0) == bool((shade == white).all())
 
 
 def test_pointing_at_a_pixel_lights_every_window_it_belongs_to(opened, file):

@@ -1,7 +1,7 @@
 // What ESLint holds the page's code to. No plug-in: `npx eslint@9 --config tests/js/eslint.config.mjs …` is all it takes.
 const browser = (
   "document window location history addEventListener innerWidth getComputedStyle setTimeout clearTimeout setInterval clearInterval " +
-  "atob Blob URL URLSearchParams Response DecompressionStream DOMParser Node Image CSS ResizeObserver globalThis"
+  "atob Blob URL URLSearchParams Response DecompressionStream DOMParser Node Image CSS CSSStyleSheet ResizeObserver globalThis"
 ).split(" ");
 const node = ["process", "console", "Buffer"];
 

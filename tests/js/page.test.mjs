@@ -55,6 +55,36 @@ test("negative numbers stand in brackets inside a sum, and what rounding did is 
   assert.equal(told.text, "y[0,1] = 0 + 2·(−1) + 3·0.5 = −0.5 (the network's own rounding gave −0.51)");
 });
 
+test("where a channel is merely added, no pair of filter and channel is tried in vain", () => {
+  const [filters, channels] = [40, 50],
+    sum = [idx("f"), ["num", channels], idx("c")];
+  const program = [
+    {
+      target: "d",
+      places: [["+", ["*", sum[0], sum[1]], sum[2]]],
+      scatter: true,
+      indices: { f: filters, c: channels },
+      let: [],
+      shape: [filters * channels],
+      expr: read("g", idx("f"), idx("c")),
+    },
+  ];
+  const data = Array.from({ length: filters * channels }, (_, k) => k + 1),
+    cells = new Cells(program, { g: { shape: [filters, channels], data } }),
+    number = cells.number.bind(cells);
+  let asked = 0;
+  cells.number = (...what) => {
+    asked++;
+    return number(...what);
+  };
+  const cell = cells.cell([7 * channels + 3], "d");
+  assert.deepEqual(
+    cell.reads.map((one) => one.index),
+    [[7, 3]],
+  );
+  assert.ok(asked < 10 * filters, `${asked} numbers were worked out`);
+});
+
 test("pointing at an input finds the outputs that read it", () => {
   const cells = new Cells(DENSE, NUMBERS);
   assert.deepEqual(readers(cells, "x", [0, 1], "y"), [

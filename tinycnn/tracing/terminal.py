@@ -119,8 +119,11 @@ def where_lines(step: Step, cell: dict[str, Any] | None) -> list[str]:
     if cell is None:
         return [step.formula["where"]] if step.formula["where"] else []
     made = cell["made"]
+    read = {(one["symbol"], *one["index"]) for term in cell["terms"] for one in term["reads"]}
+    apart = lambda one: (one["symbol"], *one["index"]) not in read  # noqa: E731
+    first = sorted(made, key=apart)[:_MOST_WHERE]  # what the sum itself reads, before what lies behind it
     more = [f"… and {len(made) - _MOST_WHERE} more"] if len(made) > _MOST_WHERE else []
-    return [*map(_made, made[:_MOST_WHERE]), *more]
+    return [*(_made(one) for one in made if one in first), *more]
 
 
 def reason(step: Step, cell: dict[str, Any] | None) -> str:

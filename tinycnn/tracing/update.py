@@ -72,16 +72,21 @@ def loss_after(twin: Twin, y: Any, model: Sequential, builder: Builder, calls: C
     builder.at("update", None, type(model.loss).__name__)
     builder.origins.add(builder.store.put(scores, "activation"), "the scores with the new weights")
     loss = twin.model.loss.forward(scores, y)  # type: ignore[union-attr]
+    what = "loss"
     if model.regularizer is not None:
         calls.listening = False
         penalties = [model.regularizer.penalty(w, model.regularizer.strength)[0]
                      for key, w in model.named_params().items() if key.endswith(".w")]  # fmt: skip
         calls.listening = True
+        bare = builder.steps[-1]
+        bare.title = "the loss after the update, without its penalty"
+        bare.text = f"The same examples, the new weights. {bare.text} The price of large weights comes on top."
         loss = add_penalty(builder, loss, np.array(penalties, np.float64))
+        what = "loss with its penalty"
     last = builder.steps[-1]
-    last.title = "the loss after the update"
+    last.title = f"the {what} after the update"
     last.text = (
-        f"The same examples, the new weights: the loss was {formula_number(before)} and is {formula_number(loss)}. "
+        f"The same examples, the new weights: the {what} was {formula_number(before)} and is {formula_number(loss)}. "
         + ("One step down the slope." if loss < before else "The step was too long for this slope, or the slope is 0.")
     )
     last.before = {last.result: builder.store.put(np.asarray(before), "number")}

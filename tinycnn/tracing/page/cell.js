@@ -21,7 +21,10 @@ export class Cell {
   }
 
   get reads() {
-    return this.kind === "read" ? [this] : this.parts.flatMap((part) => part.reads);
+    const found = [],
+      gather = (cell) => (cell.kind === "read" ? found.push(cell) : cell.parts.forEach(gather));
+    gather(this);
+    return found;
   }
 
   // Every given cell that this one depends on, once each: what was read, through all that was made of it.
@@ -84,13 +87,16 @@ export const added = (parts) =>
 
 // Every part in words; of more than 27 the first six and the last two, and what lies between summed up.
 function listed(parts, numbers, level, between) {
-  const pieces = parts.map((part) => () => part.tokens(numbers, level));
-  if (parts.length > MOST_SHOWN) {
-    const middle = parts.slice(SHOWN_FIRST, -SHOWN_LAST);
+  const long = parts.length > MOST_SHOWN,
+    middle = long ? parts.slice(SHOWN_FIRST, -SHOWN_LAST) : [];
+  const pieces = (long ? parts.toSpliced(SHOWN_FIRST, middle.length) : parts).map((part) =>
+    part.tokens(numbers, level),
+  );
+  if (long) {
     const text = `\u2026 ${middle.length} more${numbers && level ? ` (sum = ${formulaNumber(added(middle))})` : ""}`;
-    pieces.splice(SHOWN_FIRST, middle.length, () => [{ text, cells: middle.flatMap((part) => part.reads) }]);
+    pieces.splice(SHOWN_FIRST, 0, [{ text, cells: middle.flatMap((part) => part.reads) }]);
   }
-  return pieces.flatMap((piece, k) => (k ? [{ text: between, cells: [] }, ...piece()] : piece()));
+  return pieces.flatMap((piece, k) => (k ? [{ text: between, cells: [] }, ...piece] : piece));
 }
 
 export const total = (parts) => new Cell("sum", added(parts), parts);

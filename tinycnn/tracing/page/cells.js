@@ -58,12 +58,16 @@ function reduce(kind, parts) {
   return new Cell(kind, best, parts);
 }
 
-export const ravel = (index, shape) => index.reduce((flat, i, axis) => flat * shape[axis] + i, 0);
+export function ravel(index, shape) {
+  let flat = 0;
+  for (let axis = 0; axis < index.length; axis++) flat = flat * shape[axis] + index[axis];
+  return flat;
+}
 
 export function unravel(flat, shape) {
-  const index = [];
+  const index = Array(shape.length);
   for (let axis = shape.length - 1; axis >= 0; axis--) {
-    index.unshift(flat % shape[axis]);
+    index[axis] = flat % shape[axis];
     flat = Math.floor(flat / shape[axis]);
   }
   return index;
@@ -82,10 +86,12 @@ function openIndices(node, words, found = new Set(), bound = []) {
   return found;
 }
 
-// The arrays that an index expression looks up, as the expressions that read them.
+// The arrays that an index expression looks up, as the expressions that read them. A sum asks for each of its terms.
+const tablesOf = new WeakMap();
 function tables(node) {
   if (!Array.isArray(node)) return [];
-  return [...(node[0] === "read" ? [node] : []), ...node.flatMap(tables)];
+  if (!tablesOf.has(node)) tablesOf.set(node, [...(node[0] === "read" ? [node] : []), ...node.flatMap(tables)]);
+  return tablesOf.get(node);
 }
 
 // What `value` says a name is: {shape, data}; a plain number is an array without axes.
@@ -95,6 +101,11 @@ export class Cells {
   // `program` as the trace has it; `values` gives every name that it reads: numbers, and {shape, data}.
   constructor(program, values) {
     Object.assign(this, { program, values, known: new Map() });
+    this.arrays = new Map(Object.entries(values).map(([name, value]) => [name, asArray(value)]));
+    const made = new Set(program.map((statement) => statement.target));
+    this.plain = new Map(
+      Object.entries(values).filter(([name, value]) => typeof value === "number" && !made.has(name)),
+    );
     this.words = program.map((statement) =>
       Object.fromEntries(statement.let.flatMap(([names, expr]) => names.map((name) => [name, openIndices(expr, {})]))),
     );
@@ -180,9 +191,8 @@ export class Cells {
   }
 
   given(symbol, index) {
-    if (!(symbol in this.values)) return CONSTANTS[symbol] ?? 0;
-    const { shape, data } = asArray(this.values[symbol]);
-    return Number(data[ravel(index, shape)]);
+    const array = this.arrays.get(symbol);
+    return array ? Number(array.data[ravel(index, array.shape)]) : (CONSTANTS[symbol] ?? 0);
   }
 
   // Where a statement reads or writes: its index expressions as numbers, and `_rest` as the axes it counts through.
@@ -195,27 +205,31 @@ export class Cells {
 
   // What statement `before` reads there: given, or made by those before it.
   read(symbol, index, before) {
-    const making = this.program.slice(0, before).filter((statement) => statement.target === symbol);
-    if (!making.length) return new Cell("read", this.given(symbol, index), [], symbol, index);
+    let last = before - 1;
+    while (last >= 0 && this.program[last].target !== symbol) last--;
+    if (last < 0) return new Cell("read", this.given(symbol, index), [], symbol, index);
     const made = this.made(symbol, index, before);
-    if (making.at(-1).scatter || (made.kind === "read" && made.symbol === symbol)) return made;
+    if (this.program[last].scatter || (made.kind === "read" && made.symbol === symbol)) return made;
     return new Cell("read", made.value, [], symbol, index, made);
   }
 
+  // Nothing keeps `at`: the terms of a sum take turns in one and the same.
   expand(expr, at, k) {
-    const go = (node, more) => this.expand(node, more ? { ...at, ...more } : at, k);
-    const [kind, ...rest] = expr;
+    const kind = expr[0];
     if (kind === "read")
-      return this.read(rest[0], this.place(rest[0], rest[1], at, k), k).found(this.lookedUp(rest[1], at, k));
+      return this.read(expr[1], this.place(expr[1], expr[2], at, k), k).found(this.lookedUp(expr[2], at, k));
     if (kind in SIGNS) {
-      const parts = rest.map((part) => go(part));
+      const parts = [this.expand(expr[1], at, k), this.expand(expr[2], at, k)];
       return new Cell(SIGNS[kind], APPLY[kind](parts[0].value, parts[1].value), parts);
     }
     if (REDUCTIONS.includes(kind)) {
-      const parts = [];
-      for (const turn of this.turns(rest[0], k)) parts.push(go(rest[1], turn));
+      const parts = [],
+        inner = { ...at };
+      for (const turn of this.turns(expr[1], k)) parts.push(this.expand(expr[2], Object.assign(inner, turn), k));
       return reduce(kind, parts);
     }
+    const go = (node) => this.expand(node, at, k),
+      rest = expr.slice(1);
     if (kind === "num") return new Cell("number", rest[0]);
     if (kind === "idx") return new Cell("number", at[rest[0]]);
     if (kind === "name") return rest[0] in at ? new Cell("number", at[rest[0]]) : this.read(rest[0], [], k);
@@ -246,15 +260,20 @@ export class Cells {
     const sizes = names.map((name) => this.sizes[k][name]);
     const count = sizes.reduce((product, size) => product * size, 1);
     for (let flat = 0; flat < count; flat++) {
-      const place = unravel(flat, sizes);
-      yield Object.fromEntries(names.map((name, axis) => [name, place[axis]]));
+      const place = unravel(flat, sizes),
+        turn = {};
+      for (let axis = 0; axis < names.length; axis++) turn[names[axis]] = place[axis];
+      yield turn;
     }
   }
 
   number(node, at, k) {
-    if (node[0] === "idx" || (node[0] === "name" && node[1] in at)) return at[node[1]];
-    if (node[0] === "num") return node[1];
-    if (node[0] in APPLY) return APPLY[node[0]](this.number(node[1], at, k), this.number(node[2], at, k));
+    const [kind, first] = node;
+    if (kind === "idx" || (kind === "name" && first in at)) return at[first];
+    if (kind === "num") return first;
+    if (kind === "name" && this.plain.has(first)) return this.plain.get(first);
+    if (kind in APPLY) return APPLY[kind](this.number(first, at, k), this.number(node[2], at, k));
+    if (kind === "if") return this.number(this.number(first, at, k) ? node[2] : node[3], at, k);
     return this.expand(node, at, k).value;
   }
 
@@ -283,8 +302,8 @@ export class Cells {
   }
 
   // The settings of the indices that give these expressions these values. The table of candidates grows by one place's
-  // indices at a time and shrinks at once to those that fit. `openOf` says which indices a place has, `known` what
-  // follows from a row.
+  // indices at a time and shrinks at once to those that fit; a place that shares none with the table is solved alone.
+  // `openOf` says which indices a place has, `known` what follows from a row.
   solve(wanted, k, places, openOf = (place) => this.open(place, k), known = (row) => this.withWords(row, k)) {
     if (places.length !== wanted.length) return [];
     let table = [{}];
@@ -293,18 +312,34 @@ export class Cells {
       const missing = ({ open }) => open.filter((name) => !(name in table[0]));
       waiting.sort((a, b) => missing(a).length - missing(b).length);
       const { place, wanted: value, open: own } = waiting.shift();
-      const lone = place[0] === "idx" && !(place[1] in table[0]);
-      table = lone
-        ? this.fixed(table, place[1], value, k)
-        : this.cross(table, missing({ open: own }), k).filter((row) => this.number(place, known(row), k) === value);
+      const names = missing({ open: own }),
+        fits = (row) => this.number(place, known(row), k) === value;
+      table =
+        names.length < own.length
+          ? this.cross(table, names, k).filter(fits)
+          : joined(table, this.summand(place, value, names, known, k) ?? this.cross([{}], names, k).filter(fits));
       if (!table.length) return [];
     }
     return table;
   }
 
+  // The settings of a place's indices that give it this value where one is merely added, as c is in f·C + c: the others
+  // say what is left for it.
+  summand(place, value, names, known, k) {
+    const [before, last] = place[0] === "+" ? place.slice(1) : [["num", 0], place];
+    if (last[0] !== "idx" || this.open(before, k).has(last[1])) return null;
+    return this.cross(
+      [{}],
+      names.filter((name) => name !== last[1]),
+      k,
+    ).flatMap((row) => this.fixed([row], last[1], value - this.number(before, known(row), k), k));
+  }
+
   // A row together with the words that `let` defines, as soon as all that they depend on is known.
   withWords(row, k) {
-    const words = this.program[k].let.filter(([names]) => [...this.words[k][names[0]]].every((name) => name in row));
+    const { let: defined } = this.program[k];
+    if (!defined.length) return row;
+    const words = defined.filter(([names]) => [...this.words[k][names[0]]].every((name) => name in row));
     return words.reduce((known, [names, expr]) => {
       const place = this.argmax(expr, row, k);
       return { ...known, ...Object.fromEntries(names.map((name, axis) => [name, place[axis]])) };
@@ -327,13 +362,14 @@ export class Cells {
   }
 
   fixed(table, name, wanted, k) {
-    const inside = wanted >= 0 && wanted < this.program[k].indices[name];
+    const inside = Number.isInteger(wanted) && wanted >= 0 && wanted < this.program[k].indices[name];
     return inside ? table.map((row) => ({ ...row, [name]: wanted })) : [];
   }
 
   cross(table, names, k) {
-    if (!names.length) return table;
-    const turns = [...this.turns(names, k)];
-    return table.flatMap((row) => turns.map((turn) => ({ ...row, ...turn })));
+    return names.length ? joined(table, [...this.turns(names, k)]) : table;
   }
 }
+
+// Every row of one table with every row of another.
+const joined = (table, others) => table.flatMap((row) => others.map((other) => ({ ...row, ...other })));

@@ -34,6 +34,10 @@ export const ink = (rgb) => ((luminance(rgb) + 0.05) ** 2 >= 1.05 * 0.05 ? BLACK
 
 export function largest(data) {
   let most = 0;
-  for (const value of data) if (Number.isFinite(value) && Math.abs(value) > most) most = Math.abs(value);
+  if (data instanceof BigInt64Array) return most; // labels and places have no colour
+  for (let k = 0; k < data.length; k++) {
+    const size = Math.abs(data[k]);
+    if (size > most && size < Infinity) most = size;
+  }
   return most;
 }

@@ -34,9 +34,13 @@ const ATTRIBUTES = new Set(
 
 // A formula's MathML, taken over element by element: what is not mathematics is left behind. How a table's columns are
 // aligned is the style sheet's business; the policy forbids styles of an element's own, even while they are parsed.
+const formulas = new Map(); // read once, since many steps have the same
 export function mathml(source) {
-  const parsed = new DOMParser().parseFromString(source.replace(/ style="[^"]*"/g, ""), "text/html").body;
-  return [...parsed.childNodes].map(cleaned).filter(Boolean);
+  if (!formulas.has(source)) {
+    const parsed = new DOMParser().parseFromString(source.replace(/ style="[^"]*"/g, ""), "text/html").body;
+    formulas.set(source, [...parsed.childNodes].map(cleaned).filter(Boolean));
+  }
+  return formulas.get(source).map((node) => node.cloneNode(true));
 }
 
 function cleaned(node) {

@@ -1,8 +1,9 @@
 // An array as a table one can read and walk through: numbers up to 12×12, a heat map with a loupe up to 64×64, and of
 // what is larger the first and last five, with an ellipsis.
-import { colour, css, ink } from "./colours.js";
+import { colour } from "./colours.js";
 import { h } from "./dom.js";
 import { cellNumber } from "./numbers.js";
+import { painted } from "./palette.js";
 
 export const MOST_NUMBERS = 12,
   MOST_HEAT = 64,
@@ -40,7 +41,7 @@ export class Grid {
   constructor(options) {
     Object.assign(this, { marks: new Map(), focus: 0, slice: null, whole: false, ...options });
     this.plan = layout(this.shape);
-    Object.assign(this, { cells: new Map(), boxes: [] });
+    Object.assign(this, { cells: new Map(), boxes: [], shining: new Map() });
     this.element = h("div", { class: "grid-body" });
     this.draw();
   }
@@ -113,11 +114,12 @@ export class Grid {
     const [row, column] = [Math.floor(focus / columns), focus % columns];
     if (!this.big)
       return h("div", { class: "pane" }, caption, this.table(slice, shownPlaces(rows), shownPlaces(columns)));
-    const loupe = this.loupe(slice, row, column);
-    if (this.heat) return h("div", { class: "pane" }, caption, h("div", { class: "heat" }, this.canvas(slice), loupe));
+    const loupe = () => this.loupe(slice, row, column);
+    if (this.heat)
+      return h("div", { class: "pane" }, caption, h("div", { class: "heat" }, this.canvas(slice), loupe()));
     const ends = this.table(slice, shownPlaces(rows), shownPlaces(columns));
     const hidden = (place, size) => size > MOST_NUMBERS && place >= ENDS && place < size - ENDS;
-    const near = hidden(row, rows) || hidden(column, columns) ? loupe : null;
+    const near = hidden(row, rows) || hidden(column, columns) ? loupe() : null;
     return h("div", { class: "pane" }, caption, ends, near);
   }
 
@@ -143,12 +145,14 @@ export class Grid {
       h("td", { class: "corner" }),
       columns.map((c) => h("th", { scope: "col" }, c === null ? "…" : (this.names?.[c] ?? c))),
     );
+    const shown = [],
+      cell = (r, c) => shown[shown.push(this.cell(slice, r, c)) - 1];
     const body = rows.map((r) =>
       h(
         "tr",
         {},
         h("th", { scope: "row" }, r === null ? "⋮" : r),
-        columns.map((c) => (r === null || c === null ? h("td", { class: "gap" }, "…") : this.cell(slice, r, c))),
+        columns.map((c) => (r === null || c === null ? h("td", { class: "gap" }, "…") : cell(r, c))),
       ),
     );
     const table = h(
@@ -157,8 +161,7 @@ export class Grid {
       h("thead", {}, head),
       h("tbody", {}, body),
     );
-    const shown = body.flatMap((tr) => [...tr.children]).filter((td) => td.dataset.flat !== undefined);
-    const home = shown.find((td) => Number(td.dataset.flat) === this.focus) ?? shown[0];
+    const home = this.cells.get(this.focus)?.find((td) => shown.includes(td)) ?? shown[0];
     if (home) home.tabIndex = 0;
     const at = (event) => {
       const td = event.target.closest("td[data-flat]");
@@ -186,15 +189,15 @@ export class Grid {
     const blank = this.hidden === flat;
     const td = document.createElement("td");
     td.textContent = blank ? "?" : value === undefined ? LEFT_OUT : cellNumber(value, this.whole);
-    for (const [name, text] of [
-      ["tabindex", -1],
-      ["data-flat", flat],
-      ["data-key", `${this.key}|${flat}`],
-    ])
-      td.setAttribute(name, text);
-    const classes = [this.marks.get(flat), this.hatched?.(flat) ? "hatched" : ""].filter(Boolean).join(" ");
-    if (classes) td.className = classes;
-    if (!blank && value !== undefined) paint(td, value, this.most);
+    td.setAttribute("tabindex", -1);
+    td.setAttribute("data-flat", flat);
+    td.setAttribute("data-key", `${this.key}|${flat}`);
+    const classes = [
+      this.marks.get(flat),
+      this.hatched?.(flat) ? "hatched" : "",
+      blank || value === undefined ? "" : painted(value, this.most),
+    ];
+    td.className = classes.filter(Boolean).join(" ");
     const known = this.cells.get(flat);
     this.cells.set(flat, known ? [...known, td] : [td]);
     return td;
@@ -274,11 +277,14 @@ export class Grid {
 
   // Light cells up for as long as something is pointed at.
   light(flats, name) {
-    for (const flat of flats) for (const td of this.cells.get(flat) ?? []) td.classList.add(name);
+    const cells = flats.flatMap((flat) => this.cells.get(flat) ?? []);
+    for (const td of cells) td.classList.add(name);
+    this.shining.set(name, [...(this.shining.get(name) ?? []), ...cells]);
   }
 
   dim(name) {
-    for (const cells of this.cells.values()) for (const td of cells) td.classList.remove(name);
+    for (const td of this.shining.get(name) ?? []) td.classList.remove(name);
+    this.shining.delete(name);
     for (const box of this.boxes.filter((one) => one.classList.contains(name))) box.remove();
     this.boxes = this.boxes.filter((box) => box.isConnected);
   }
@@ -290,9 +296,11 @@ export class Grid {
 
   // Where these outlines belong. Nothing is changed while it is measured: that would lay the page out once for each.
   framed(flats) {
-    const home = this.element.getBoundingClientRect();
+    const home = this.element.getBoundingClientRect(),
+      canvas = this.element.querySelector("canvas");
     return this.shownSlices
-      .map((slice) => flats.filter((flat) => Math.floor(flat / this.inSlice) === slice).map((flat) => this.frame(flat)))
+      .map((slice) => flats.filter((flat) => Math.floor(flat / this.inSlice) === slice))
+      .map((own) => own.map((flat) => this.frame(flat, canvas)))
       .map((frames) => frames.filter(Boolean))
       .filter((frames) => frames.length)
       .map((frames) => {
@@ -310,8 +318,7 @@ export class Grid {
     this.element.append(box);
   }
 
-  frame(flat) {
-    const canvas = this.element.querySelector("canvas");
+  frame(flat, canvas) {
     if (!canvas) return this.cells.get(flat)?.[0].getBoundingClientRect();
     const place = flat - this.shownSlices[0] * this.inSlice;
     if (place < 0 || place >= this.inSlice) return null;
@@ -325,9 +332,4 @@ export class Grid {
       bottom: top + (row + 1) * down,
     };
   }
-}
-
-export function paint(element, value, most) {
-  const back = colour(value, most);
-  element.style.cssText = `background-color:${css(back)};color:${css(ink(back))}`;
 }

@@ -3,8 +3,8 @@
 import { largest } from "./colours.js";
 import { convolve, windowOf } from "./convolve.js";
 import { button, fill, h } from "./dom.js";
-import { paint } from "./grid.js";
 import { bracketed, cellNumber, formulaNumber, fullNumber } from "./numbers.js";
+import { painted } from "./palette.js";
 
 const MOST = 8; // rows and columns of the image
 const KERNELS = {
@@ -201,7 +201,7 @@ export class Lab {
       },
     });
     const td = h("td", {}, input);
-    paint(td, value, most);
+    td.classList.add(painted(value, most));
     return td;
   }
 
@@ -218,7 +218,7 @@ export class Lab {
         : this.editable(`x|${row}|${column}`, value, most, `pixel, row ${row}, column ${column}`, (typed) => {
             this.image[row][column] = typed;
           });
-      if (border) paint(td, 0, most);
+      if (border) td.classList.add(painted(0, most));
       if (inside.has(`${r},${c}`)) td.classList.add("in");
       if (lost(r, c)) td.classList.add("unused");
       return td;
@@ -264,7 +264,7 @@ export class Lab {
           },
         }),
       );
-      paint(td, value, most);
+      td.classList.add(painted(value, most));
       return td;
     });
   }

@@ -73,7 +73,7 @@ export class Maths {
         h("output", { class: "now", title: hides ? null : fullNumber(told.total) }, result),
       ),
       told.why && !hides ? h("p", {}, told.why) : null,
-      told.made.length && !hides ? this.madeLines(told.made) : null,
+      told.made.length && !hides ? this.madeLines(told) : null,
     );
     this.drawSum(told.terms);
     this.drawPredict(told);
@@ -103,8 +103,18 @@ export class Maths {
     });
   }
 
-  madeLines(made) {
-    const shown = made.slice(-MOST_MADE).map(({ symbol, index, places, numbers, value }) => {
+  // Of many the ones that the sum itself reads, and the last.
+  madeLines({ made, terms }) {
+    const read = new Set(terms.flatMap((term) => term.reads.map((one) => `${one.symbol}|${one.index}`))),
+      apart = ({ symbol, index }) => !read.has(`${symbol}|${index}`);
+    const first = new Set(
+        made
+          .toReversed()
+          .toSorted((a, b) => apart(a) - apart(b))
+          .slice(0, MOST_MADE),
+      ),
+      lines = made.filter((one) => first.has(one));
+    const shown = lines.map(({ symbol, index, places, numbers, value }) => {
       const place = index.length ? `${symbol}[${index.join(",")}]` : symbol,
         text = formulaNumber(value);
       return h(
@@ -113,19 +123,15 @@ export class Maths {
         `${place} = ${places}${numbers === text || numbers === places ? "" : ` = ${numbers}`} = ${text}`,
       );
     });
-    const more = made.length > MOST_MADE ? h("p", {}, `and ${made.length - MOST_MADE} more before these`) : null;
+    const more = made.length > MOST_MADE ? h("p", {}, `and ${made.length - MOST_MADE} more behind these`) : null;
     return h("details", { class: "made", open: made.length <= 3 }, h("summary", {}, "where"), more, shown);
   }
 
   // Terms whose cell is pointed at elsewhere.
   light(reads) {
-    const wanted = new Set(reads.map((read) => `${read.symbol}|${read.index}`));
-    for (const [span, cells] of this.tokens) {
-      span.classList.toggle(
-        "lit",
-        cells.some((cell) => wanted.has(`${cell.symbol}|${cell.index}`)),
-      );
-    }
+    const wanted = new Set(reads.map((read) => `${read.symbol}|${read.index}`)),
+      meant = (cell) => wanted.has(`${cell.symbol}|${cell.index}`);
+    for (const [span, cells] of this.tokens) span.classList.toggle("lit", wanted.size > 0 && cells.some(meant));
   }
 
   // before + contribution = after, one term at a time.
@@ -151,11 +157,12 @@ export class Maths {
     });
     const show = (k, lights) => {
       this.player.term = k === terms.length ? null : k;
-      input.setAttribute("aria-valuetext", soFar(k));
+      const told = soFar(k);
+      input.setAttribute("aria-valuetext", told);
       const term = terms[k - 1];
       const share = term && (term.numbers === formulaNumber(term.value) ? bracketed(term.value) : term.numbers);
       const sum = term && `${bracketed(sums[k - 1])} + ${share} = ${formulaNumber(sums[k])}`;
-      fill(line, soFar(k), h("br"), sum ?? "0: nothing has been added yet");
+      fill(line, told, h("br"), sum ?? "0: nothing has been added yet");
       if (lights) this.player.pointReads(term ? term.reads : []);
     };
     fill(
@@ -223,11 +230,11 @@ const SHARES = [
 // How many have given their share after the first k of these terms, of one filter (or channel) after the other.
 function sharesSoFar(terms, k, [, giver, second]) {
   const last = terms[Math.max(0, k - 1)],
-    scattered = terms.filter((term) => term.reads[0].symbol === terms.at(-1).reads[0].symbol);
-  if (!scattered.includes(last)) return `${k} of ${terms.length} terms so far`; // the bias comes first
+    scattered = new Set(terms.filter((term) => term.reads[0].symbol === terms.at(-1).reads[0].symbol));
+  if (!scattered.has(last)) return `${k} of ${terms.length} terms so far`; // the bias comes first
   const place = (term) => term.reads[0].index[1],
-    places = [...new Set(scattered.map(place))];
-  const own = (some) => some.filter((term) => scattered.includes(term) && place(term) === place(last)).length;
+    places = [...new Set([...scattered].map(place))];
+  const own = (some) => some.filter((term) => scattered.has(term) && place(term) === place(last)).length;
   const which = `${second} ${place(last)} (${places.indexOf(place(last)) + 1} of ${places.length}): `;
   return `${places.length > 1 ? which : ""}${own(terms.slice(0, k))} of ${own(terms)} ${giver}s so far`;
 }

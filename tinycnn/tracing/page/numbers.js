@@ -23,7 +23,7 @@ function significant(size, digits) {
 }
 
 function twoDecimals(size) {
-  if (Number(size.toExponential(1)) < SMALLEST) return significant(size, 2);
+  if (size < SMALLEST && Number(size.toExponential(1)) < SMALLEST) return significant(size, 2);
   const text = size.toFixed(size < 0.005 ? 3 : 2);
   return Number(text) < LARGEST ? text : significant(size, 2);
 }

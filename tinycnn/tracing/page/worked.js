@@ -1,12 +1,25 @@
 // Arrays that the trace does not carry: what an update's formula gives to the last bit (tinycnn/tracing/worked.py). Every
-// operation is one on whole arrays, and is rounded to float32, as the array that it is put into does by itself.
+// operation is one on whole arrays, and is rounded to float32, as the array that it is put into does by itself. Each has
+// a loop of its own: at the first look at an update many thousand numbers are worked out at once.
 const ROUNDED = {
-  "+": (a, b) => a + b,
-  "-": (a, b) => a - b,
-  "*": (a, b) => a * b,
-  "/": (a, b) => a / b,
-  sqrt: (a) => Math.sqrt(a),
-  neg: (a) => -a,
+  "+": (made, a, b) => {
+    for (let k = 0; k < made.length; k++) made[k] = a[k] + b[k];
+  },
+  "-": (made, a, b) => {
+    for (let k = 0; k < made.length; k++) made[k] = a[k] - b[k];
+  },
+  "*": (made, a, b) => {
+    for (let k = 0; k < made.length; k++) made[k] = a[k] * b[k];
+  },
+  "/": (made, a, b) => {
+    for (let k = 0; k < made.length; k++) made[k] = a[k] / b[k];
+  },
+  sqrt: (made, a) => {
+    for (let k = 0; k < made.length; k++) made[k] = Math.sqrt(a[k]);
+  },
+  neg: (made, a) => {
+    for (let k = 0; k < made.length; k++) made[k] = -a[k];
+  },
 };
 
 // `expr` over arrays of so many numbers; `array` gives one by its id.
@@ -14,9 +27,7 @@ export function worked(expr, size, array) {
   const [kind, ...parts] = expr;
   if (kind === "t") return array(parts[0]);
   if (kind === "num") return new Float32Array(size).fill(parts[0]);
-  const apply = ROUNDED[kind],
-    [left, right] = parts.map((part) => worked(part, size, array)),
-    made = new Float32Array(size);
-  for (let k = 0; k < size; k++) made[k] = apply(left[k], right?.[k]);
+  const made = new Float32Array(size);
+  ROUNDED[kind](made, ...parts.map((part) => worked(part, size, array)));
   return made;
 }
