@@ -38,7 +38,7 @@ ALLOWED = {
     "model": "kept blas data.adjust data.statistics layers optim train backends ops formula files tensorfile "
     "errors naming",
     "evaluation": "model layers train data blas ops formula errors",
-    "verify": "evaluation model layers optim train backends kernels ops formula data files errors naming",
+    "verify": "blas evaluation model layers optim train backends kernels ops formula data files errors naming",
     "explanation": "model layers backends ops formula errors naming",
     "checking": "verify explanation train optim ops formula errors",
     "tracing": "explanation data model zoo layers optim train backends ops formula files plot errors naming",
