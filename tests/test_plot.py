@@ -223,8 +223,8 @@ def test_no_two_tiles_overlap_and_all_are_in_sight(shape):
     (low, high), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     places = set()
     for left, right, lower, upper in (tile.get_extent() for tile in tiles_of(ax.figure)):
-        assert low <= left < right <= high
-        assert top <= upper < lower <= bottom
+        assert low <= left < right <= high + 1e-9
+        assert top <= upper < lower <= bottom + 1e-9
         assert (lower - upper, right - left) == pytest.approx(shape[2:])
         places.add((round(left, 6), round(upper, 6)))
     columns, rows = (sorted({place[side] for place in places}) for side in (0, 1))
