@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+from numba import config
 
 from tinycnn.kernels import code_kept, compiling
-from tinycnn.kernels.compiling import Worker, kernel, unpack
+from tinycnn.kernels.compiling import Worker, entry, kernel, unpack
 
 
 def _double(t, workers, given):
@@ -32,7 +35,7 @@ def assert_all_works(kept: bool) -> None:
     worker = Worker(_double)
     worker(1, x.dtype, y, x, 5)
     assert y.tolist() == [0, 2, 4, 6, 8]
-    halves = kernel(_half)
+    halves = entry(_half)
     assert halves(3.0) == 1.5
     assert isinstance(halves._cache, code_kept.KeptCode) == kept
 
@@ -64,3 +67,49 @@ def test_what_is_kept_is_stamped_with_every_file_of_the_package(monkeypatch):
     once = code_kept.KeptCode(_half)._cache_file._source_stamp
     monkeypatch.setattr(code_kept, "sources", lambda: "other files")
     assert code_kept.KeptCode(_half)._cache_file._source_stamp != once
+
+
+def _plus_one(t, workers, given):
+    y, n = unpack(given, "xn")
+    for k in range(n):
+        y[k] += 1
+
+
+def test_what_only_kernels_call_refuses_python_and_says_so():
+    inner = kernel(_half)
+    outer = entry(lambda x: inner(x) + inner(0 * x))
+    assert outer(3.0) == 1.5
+    with pytest.raises(TypeError, match=r"_half is a kernel for other kernels; .* or _half\.py_func"):
+        inner(3.0)
+
+
+def test_a_kernel_called_with_a_number_and_with_any_is_compiled_once():
+    inner = kernel(_half)
+    outer = entry(lambda n: inner(0) + inner(n))
+    assert outer(6) == 3.0
+    assert len(inner.overloads) == 1
+
+
+def test_kept_code_that_says_it_is_for_other_types_is_not_taken(monkeypatch, tmp_path):
+    """As when two processes write at once, and the file that one has named in the list is the other's."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    worker = Worker(_plus_one)
+    for dtype in (np.float32, np.float64):
+        worker.compile(np.dtype(dtype))
+    files = sorted(tmp_path.rglob("*.nbc"), key=lambda file: file.stat().st_mtime_ns)
+    assert len(files) == 2
+    shutil.copy(files[0], files[1])
+    y = np.ones(3)
+    Worker(_plus_one)(1, y.dtype, y, 3)
+    assert y.tolist() == [2, 2, 2]
+
+
+def test_a_worker_knows_for_which_types_its_code_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    assert not Worker(_plus_one).is_kept(single)
+    Worker(_plus_one).compile(single)
+    assert Worker(_plus_one).is_kept(single)
+    assert not Worker(_plus_one).is_kept(double)
+    monkeypatch.setattr(code_kept, "sources", lambda: "other files")
+    assert not Worker(_plus_one).is_kept(single)

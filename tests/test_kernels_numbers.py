@@ -17,7 +17,7 @@ from tinycnn import kernels, ops
 from tinycnn.cores import threads
 from tinycnn.errors import ShapeError
 from tinycnn.kernels import exponential
-from tinycnn.kernels.compiling import kernel
+from tinycnn.kernels.compiling import entry
 from tinycnn.verify.cases import CASES, as_tuple, terms_of
 
 NAMES = (
@@ -33,7 +33,7 @@ def run(module, name, args, options, dy):
     return y, as_tuple(getattr(module, f"{name}_backward")(dy, cache))
 
 
-@kernel
+@entry
 def exponentials(x, y):
     for k in range(len(x)):
         y[0, k], y[1, k] = exponential.exp(-x[k]), exponential.expm1(-x[k])
@@ -54,7 +54,7 @@ def test_exponentials_and_logarithms_are_right_to_the_last_digits(dtype, largest
         assert (abs(ours - right) <= 4 * np.finfo(dtype).eps * abs(right)).all()
 
 
-@kernel
+@entry
 def logarithms(x, y):
     for k in range(len(x)):
         y[k] = exponential.log_near_1(x[k])

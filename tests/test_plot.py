@@ -196,11 +196,16 @@ def test_zero_is_white_negative_blue_and_positive_orange():
     assert [to_hex(DIVERGING(v)) for v in (0.0, 0.5, 1.0)] == ["#2166ac", "#f7f7f7", "#b35806"]
 
 
+def tiles_of(fig):
+    return [image for ax in fig.axes for image in ax.images]
+
+
 def test_all_filters_share_one_symmetric_scale():
     w = np.zeros((4, 1, 3, 3))
     w[2, 0, 1, 1] = 3
     fig = plot.filters(w)
-    images = [ax.images[0] for ax in fig.axes if ax.images]
+    images = tiles_of(fig)
+    assert len(images) == 4
     assert {im.get_clim() for im in images} == {(-3.0, 3.0)}
     assert to_hex(images[0].to_rgba(0.0)) == "#f7f7f7"
 
@@ -217,15 +222,31 @@ def test_all_filters_share_one_symmetric_scale():
 )
 def test_tiles_are_shown_and_what_is_left_out_is_said(shape, tiles, said):
     fig = plot.filters(np.random.default_rng(0).normal(size=shape))
-    assert sum(bool(ax.images) for ax in fig.axes) == tiles
+    assert len(tiles_of(fig)) == tiles
     assert said in fig.get_suptitle()
 
 
 def test_each_tile_shows_its_own_filter_and_channel():
     w = np.arange(2 * 3 * 4).reshape(2, 3, 2, 2) * 1.0
-    shown = [ax.images[0].get_array().data for ax in plot.filters(w).axes if ax.images]
+    shown = sorted(tiles_of(plot.filters(w)), key=lambda tile: (tile.get_extent()[3], tile.get_extent()[0]))
     for tile, (c, f) in zip(shown, np.ndindex(3, 2), strict=True):  # a row a channel, a column a filter
-        assert np.array_equal(tile, w[f, c])
+        assert np.array_equal(tile.get_array().data, w[f, c])
+
+
+@pytest.mark.parametrize("shape", [(16, 1, 3, 3), (40, 1, 5, 2), (8, 3, 5, 5), (16, 8, 2, 6)])
+def test_no_two_tiles_overlap_and_all_are_in_sight(shape):
+    ax = plot.filters(np.ones(shape)).axes[0]
+    (low, high), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    places = set()
+    for left, right, lower, upper in (tile.get_extent() for tile in tiles_of(ax.figure)):
+        assert low <= left < right <= high + 1e-9
+        assert top <= upper < lower <= bottom + 1e-9
+        assert (lower - upper, right - left) == pytest.approx(shape[2:])
+        places.add((round(left, 6), round(upper, 6)))
+    columns, rows = (sorted({place[side] for place in places}) for side in (0, 1))
+    assert len(places) == len(tiles_of(ax.figure))
+    assert min(np.diff(columns)) > shape[3]
+    assert min(np.diff(rows)) > shape[2]
 
 
 def test_filters_of_zeros_are_drawn_and_bad_ones_refused(tmp_path):

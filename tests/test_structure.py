@@ -38,7 +38,7 @@ ALLOWED = {
     "model": "kept blas data.adjust data.dataset data.statistics layers optim train backends ops formula files "
     "tensorfile errors naming",
     "evaluation": "model layers train data blas ops formula errors",
-    "verify": "evaluation model layers optim train backends kernels ops formula data files errors naming",
+    "verify": "blas evaluation model layers optim train backends kernels ops formula data files errors naming",
     "explanation": "model layers backends ops formula errors naming",
     "checking": "verify explanation train optim ops formula errors",
     "tracing": "explanation data model zoo layers optim train backends ops formula files plot errors naming",
@@ -47,7 +47,7 @@ ALLOWED = {
     "interop": "model layers optim train data backends ops formula files errors naming",
     "serve": ". explanation tracing zoo plot verify model layers optim train data backends ops files errors naming",
     "bench": ". plot zoo verify model layers optim train data backends kept kernels ops files errors naming",
-    "demo": ". data files model optim train verify zoo plot explanation tracing errors naming",
+    "demo": ". backends kernels data files model optim train verify zoo plot explanation tracing errors naming",
     "runs": "data model layers optim train zoo plot files errors naming",
     "cli_data": "data plot errors",
     "cli_bench": "bench plot errors",

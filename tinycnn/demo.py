@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tinycnn import data, zoo
+from tinycnn import backends, data, zoo
 from tinycnn.data import Dataset
 from tinycnn.files import write_whole
 from tinycnn.model.sequential import Sequential
@@ -20,6 +22,16 @@ from tinycnn.verify import check_model
 
 EPOCHS = 20
 CHECKED_EXAMPLES = 8  # the gradient is proved on so many pictures
+# The kernels that are compiled on the first run, in the order in which they are needed.
+TRAINING = (
+    "conv_pack._pack", "conv._forward", "linear._forward", "loss._losses", "loss._gradients", "linear._backward",
+    "conv_pack._pack_turned", "conv._backward", "conv_pack._unpack_sums", "steps._broken", "steps._adam",
+)  # fmt: skip
+PROOF = (
+    "conv_pack._pack", "conv._forward", "activation._relu", "pool._choose_of_four", "linear._forward", "loss._losses",
+    "loss._gradients", "linear._backward", "pool._route_to_four", "activation._cut", "conv_pack._pack_turned",
+    "conv._backward", "conv_pack._unpack_sums",
+)  # fmt: skip
 SAMPLE_SCALE = 24  # the sample picture's pixels are drawn this many times as large
 
 
@@ -56,22 +68,39 @@ def run_demo(out: str | Path = "runs/demo", epochs: int = EPOCHS, seed: int = 0)
     train, val, test = data.load_digits()
     print(f"Handwritten digits: {len(train)} to learn from, {len(val)} to watch by, {len(test)} to be judged on.\n")
     print(zoo.digits(seed).summary(), end="\n\n")
-    model, history = train_digits(train, val, seed, epochs, verbose=1)
-
-    hardest = least_sure(model.predict_proba(train.x), train.y)[:CHECKED_EXAMPLES]  # where p − t is not all rounding
-    report = check_model(model, train.x[hardest].astype(np.float64), train.y[hardest], seed=seed)
+    with _kernels_ahead():
+        model, history = train_digits(train, val, seed, epochs, verbose=1)
+        print("\nAsking every gradient for proof …", flush=True)
+        # the pictures where p − t is not all rounding
+        hardest = least_sure(model.predict_proba(train.x), train.y)[:CHECKED_EXAMPLES]
+        report = check_model(model, train.x[hardest].astype(np.float64), train.y[hardest], seed=seed)
     verdict = "proved" if report.passed else f"WRONG\n{report}"
-    print(f"\nGradients of this very network against the complex step: worst relative error "
+    print(f"Gradients of this very network against the complex step: worst relative error "
           f"{report.worst_error:.1e}, {verdict}.")  # fmt: skip
 
     loss, accuracy = model.evaluate(test.x, test.y)  # the one look at the test part
     wrong = round((1 - accuracy) * len(test))
     print(f"Test accuracy {accuracy:.2%}: {wrong} of {len(test)} unseen pictures taken for another digit "
           f"(loss {loss:.3f}).\n")  # fmt: skip
+    print(f"Drawing the figures and writing all of it to {out} …", flush=True)
     files = write_results(Path(out), model, history, test)
     result = DemoResult(accuracy, report.worst_error, report.passed, time.perf_counter() - started, files)
     _say_what_next(Path(out), result)
     return result
+
+
+@contextmanager
+def _kernels_ahead() -> Iterator[None]:
+    """On the first run, a second process compiles half of the kernels, and we say why the first epoch takes so long."""
+    if backends.serving() != "numba":
+        yield
+        return
+    from tinycnn.kernels.ahead import compiled_ahead, of_type
+
+    with compiled_ahead(of_type("float32", *TRAINING), of_type("float64", *PROOF)) as first:
+        if first:
+            print("The first run compiles the kernels for this machine: about half a minute, this once.\n", flush=True)
+        yield
 
 
 def write_results(out: Path, model: Sequential, history: History, test: Dataset) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
 from tinycnn.kernels import team
-from tinycnn.kernels.code_kept import OPTIONS, CFunc, keep_code
+from tinycnn.kernels.code_kept import OPTIONS, CFunc, KeptCode, keep_code
+from tinycnn.kernels.code_kept import entry as entry
 from tinycnn.kernels.code_kept import kernel as kernel
 from tinycnn.kernels.team import WHOLE
 
@@ -56,7 +57,7 @@ class Worker:
 
     def __call__(self, threads: int, dtype: Any, *given: Any) -> None:
         """Share the work out and wait until it is done. Small kernels are called by the thousand: no step to spare."""
-        found = self._compiled.get(dtype) or self._compile(dtype)
+        found = self._compiled.get(dtype) or self.compile(dtype)
         numbers = [0]  # how many parts are taken
         for one in given:
             if isinstance(one, np.ndarray):
@@ -69,11 +70,24 @@ class Worker:
         struct.pack_into(f"{len(numbers)}q", packed, 0, *numbers)
         team.run(threads, found[0], addressof(_bytes_of(packed)) + 8)
 
-    def _compile(self, dtype: Any) -> tuple[int, Any]:
-        number = types.CPointer(from_dtype(dtype))
-        code = native(self.function, types.void(types.int64, types.int64, number))
+    def compile(self, dtype: Any) -> tuple[int, Any]:
+        """The code for this type of number, which the first call would compile, and its address."""
+        code = native(self.function, _signature(dtype))
         self._compiled[dtype] = code.address, code
         return self._compiled[dtype]
+
+    def is_kept(self, dtype: Any) -> bool:
+        """Whether that code was compiled before, here or in another process, or cannot be kept."""
+        if dtype in self._compiled:
+            return True
+        try:
+            return KeptCode(self.function).holds(_signature(dtype))
+        except (RuntimeError, AttributeError, TypeError):
+            return True
+
+
+def _signature(dtype: Any) -> Any:
+    return types.void(types.int64, types.int64, types.CPointer(from_dtype(dtype)))
 
 
 _bytes_of: Any = c_char.from_buffer

@@ -14,7 +14,7 @@ from tinycnn import ops
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, kernel, unpack
 from tinycnn.kernels.exponential import exp
-from tinycnn.kernels.rows import row_sum
+from tinycnn.kernels.rows import clear_row, row_sum
 from tinycnn.kernels.softmax import BLOCK, HARD, block_at, blocks, normalisers, sizes
 from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, upstream_number
@@ -126,7 +126,7 @@ def _losses(t, workers, given):
         m, s = highest[row : row + size], log_sum[row : row + size]
         normalisers(m, s, z, at, size, K, P)
         smooth = mine[:size]
-        smooth[:] = 0
+        clear_row(smooth, 0, size)
         for k in range(K if every > 0 else 0):
             if P == 1:
                 for r in range(size):

@@ -12,7 +12,7 @@ from tinycnn import ops
 from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.compiling import Worker, kernel, unpack
 from tinycnn.kernels.exponential import exp, log
-from tinycnn.kernels.rows import plus, row_max
+from tinycnn.kernels.rows import clear_row, copy_row, plus, row_max
 from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, upstream
 
@@ -80,7 +80,7 @@ def normalisers(m, s, z, at, size, K, P):
     else:
         m, s = m[:size], s[:size]
         highest_of_rows(m, z, at, size, K, P)
-        s[:] = 0
+        clear_row(s, 0, size)
         for k in range(K):
             _add_exps(s, z[at + k * P : at + k * P + size], m)
     _logarithms(s[:size])
@@ -89,7 +89,7 @@ def normalisers(m, s, z, at, size, K, P):
 @kernel
 def highest_of_rows(m, z, at, size, K, P):
     """The largest logit of each row of a block, if the rows are pixels."""
-    m[:] = z[at : at + size]
+    copy_row(m, 0, z, at, size)
     for k in range(1, K):
         _raise(m, z[at + k * P : at + k * P + size])
 
@@ -167,7 +167,7 @@ def _softmax(t, workers, given):
             continue
         m, s = scratch[2 * t * BLOCK :][:size], scratch[(2 * t + 1) * BLOCK :][:size]
         highest_of_rows(m, z, at, size, K, P)
-        s[:] = 0
+        clear_row(s, 0, size)
         for k in range(K):
             row = slice(at + k * P, at + k * P + size)
             _exps_of_rows(y[row], s, z[row], m)
@@ -213,7 +213,7 @@ def _jacobian(t, workers, given):
                 _take_out_row(dz[row], dy[row], p[row], _inner(dy[row], p[row]))
             continue
         totals = scratch[t * BLOCK : t * BLOCK + size]
-        totals[:] = 0
+        clear_row(totals, 0, size)
         for k in range(K):
             row = slice(at + k * P, at + k * P + size)
             _add_products(totals, dy[row], p[row])

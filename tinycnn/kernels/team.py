@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tinycnn.kernels.code_kept import kernel
+from tinycnn.kernels.code_kept import entry
 
 WHOLE = ir.IntType(64)
 
@@ -115,7 +115,7 @@ def _at(builder, team, place):
     return builder.gep(builder.inttoptr(team, WHOLE.as_pointer()), [place])
 
 
-@kernel
+@entry
 def _work(team):
     """Claim after claim, until none is left."""
     claim = _add(team, OPEN, 1)
@@ -125,7 +125,7 @@ def _work(team):
         claim = _add(team, OPEN, 1)
 
 
-@kernel
+@entry
 def _lend_a_hand(team, patience):
     """A helper: work whenever there is some, until there has been none for so many looks."""
     looks = 0
@@ -139,7 +139,7 @@ def _lend_a_hand(team, patience):
         _pause()
 
 
-@kernel
+@entry
 def _lead(team, worker, given, claims):
     """Open the work, and do what nobody else claims."""
     _put(team, WORKER, worker)
@@ -149,7 +149,7 @@ def _lead(team, worker, given, claims):
     _work(team)
 
 
-@kernel
+@entry
 def _wait(team, system):
     """Wait for those who claimed some of the work."""
     looks = 0
@@ -160,7 +160,7 @@ def _wait(team, system):
             _offer(system)
 
 
-@kernel
+@entry
 def _alone(worker, given, claims):
     for claim in range(claims):
         _run(worker, claim, claims, given)

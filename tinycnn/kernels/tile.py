@@ -33,7 +33,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
-from tinycnn.kernels.compiling import kernel, native, record
+from tinycnn.kernels.compiling import entry, kernel, native, record
 from tinycnn.kernels.vectors import REGISTERS, Writer, count, counted_loop
 
 WIDE, NARROW = REGISTERS.wide, REGISTERS.narrow
@@ -144,7 +144,7 @@ def strip_width(columns, lanes):
     return 2 * lanes if columns >= 2 * lanes else lanes
 
 
-@kernel
+@entry
 def product(out, o, om, a, a0, moff, koff, b, b0, bk, K, rows, columns, bias, f0, add):
     """out[o + m·om + n] = bias[f0 + n] + Σₖ a[a0 + moff[m] + koff[k]] · b[b0 + k·bk + n].
 
@@ -225,7 +225,7 @@ def _row_starts(w: Writer, pointer: Any, pitch: Any, rows: Any, how_many: int) -
     return [w.at(pointer, w.builder.mul(m, pitch)) for m in which]
 
 
-@kernel
+@entry
 def dots(out, o, om, a, a0, am, b, b0, koff, k0, length, rows, taps):
     """out[o + m·om + k] += Σₙ a[a0 + m·am + n] · b[b0 + koff[k0 + k] + n], for all m < rows and k < taps, n < length.
 

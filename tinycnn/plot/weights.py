@@ -3,12 +3,15 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from tinycnn.errors import ShapeError
 from tinycnn.plot.style import DIVERGING, MUTED, RULE, SMALL, TEXT, TITLE, bare, new_figure
 
 MOST_TILES, MOST_COLUMNS, MOST_CHANNELS = 32, 16, 8  # what can still be seen at README size
+NAME = 0.16  # inches that a line of names takes
 
 
 def filters(w: ArrayLike, title: str = "filters of the first layer") -> Figure:
@@ -19,8 +22,8 @@ def filters(w: ArrayLike, title: str = "filters of the first layer") -> Figure:
     Raises ShapeError if w is not of four axes or is empty, ValueError if it holds NaN or infinity.
 
     >>> fig = filters(np.linspace(-1, 1, 36).reshape(4, 1, 3, 3))
-    >>> len(fig.axes)   # four filters and the scale
-    5
+    >>> len(fig.axes[0].images)
+    4
     """
     rows, columns = _grid(*_shown(np.asarray(w)).shape[:2])
     fig = new_figure(height=0.8 + rows * (6.5 / columns + 0.15))
@@ -33,8 +36,8 @@ def draw_filters(fig: Figure | SubFigure, w: ArrayLike, title: str = "filters of
 
     >>> fig = new_figure(3)
     >>> draw_filters(fig, np.ones((2, 3, 3, 3)))
-    >>> len(fig.axes)
-    7
+    >>> len(fig.axes[0].images)
+    6
     """
     weights = np.asarray(w, float)
     shown = _shown(weights)
@@ -62,21 +65,44 @@ def _grid(F: int, C: int) -> tuple[int, int]:
 
 
 def _tiles(fig: Figure | SubFigure, w: NDArray, limit: float) -> None:
-    F, C = w.shape[:2]
+    """All tiles in one pair of axes, each an image at its place: a pair of axes for each would take seconds to lay out.
+
+    Lengths are counted in weights.
+    """
+    F, C, KH, KW = w.shape
     rows, columns = _grid(F, C)
-    tiles: list[Axes] = list(fig.subplots(rows, columns, squeeze=False).flat)
-    for ax in tiles:
-        bare(ax)
+    named = rows if C == 1 else 1  # so many rows have the filters' numbers above them
+    across, down, room = _spread(fig, rows, columns, named, KH, KW)
+    ax: Axes = fig.subplots()
+    bare(ax)
     for f, c in np.ndindex(F, C):
-        ax = tiles[c * columns + f]
-        image = ax.imshow(w[f, c], cmap=DIVERGING, vmin=-limit, vmax=limit)
-        ax.spines[:].set(visible=True, color=RULE, linewidth=0.6)  # else a tile of zeros has no edge
+        row, column = (f // columns, f % columns) if C == 1 else (c, f)
+        left, top = column * across, row * down + room * min(row + 1, named)
+        image = ax.imshow(w[f, c], cmap=DIVERGING, vmin=-limit, vmax=limit, extent=(left, left + KW, top + KH, top))
+        # else a tile of zeros has no edge
+        ax.add_patch(Rectangle((left, top), KW, KH, fill=False, edgecolor=RULE, linewidth=0.6, clip_on=False))
         if c == 0:
-            ax.set_title(f"{f}", fontsize=SMALL, color=MUTED, pad=2)
+            ax.text(left + KW / 2, top - room / 6, f"{f}", ha="center", va="bottom", fontsize=SMALL, color=MUTED)
         if f == 0 and C > 1:
             name = "RGB"[c] if C == 3 else f"c = {c}"
-            ax.set_ylabel(name, fontsize=SMALL, color=TEXT, rotation=0, ha="right", va="center")
-    bar = fig.colorbar(image, ax=tiles, aspect=14, pad=0.02)
+            ax.text(-KW / 8, top + KH / 2, name, ha="right", va="center", fontsize=SMALL, color=TEXT)
+    ax.set(xlim=(0, (columns - 1) * across + KW), ylim=((rows - 1) * down + KH + named * room, 0))
+    _scale(fig, ax, image, limit)
+
+
+def _spread(
+    fig: Figure | SubFigure, rows: int, columns: int, named: int, KH: int, KW: int
+) -> tuple[float, float, float]:  # fmt: skip
+    """From one tile to the next, across and down, and the room for a line of names, so that they fill the figure."""
+    across, down = (side / fig.dpi for side in (fig.bbox.width, fig.bbox.height))
+    across, down = 0.82 * across, max(down - 0.5 - named * NAME, 0.5)  # inches: beside the scale, and below the title
+    gap = KW / 8
+    inch = max((KW + gap) * columns / across, (KH + gap) * rows / down)  # so many weights, if the tiles are to fit
+    return across * inch / columns, down * inch / rows, NAME * inch
+
+
+def _scale(fig: Figure | SubFigure, ax: Axes, image: AxesImage, limit: float) -> None:
+    bar = fig.colorbar(image, ax=ax, aspect=14, pad=0.02)
     bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}", "0", f"+{limit:.2g}"])
     bar.ax.tick_params(labelsize=SMALL, colors=MUTED, length=2)
     bar.set_label("weight", fontsize=SMALL, color=MUTED, labelpad=-6)

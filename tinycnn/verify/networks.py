@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.blas import one_blas_thread
 from tinycnn.layers.base import Layer
 from tinycnn.verify.differences import Array
 from tinycnn.verify.gradient_report import GradientReport, merged
@@ -85,7 +86,7 @@ def check_model(
     """
     if model.loss is None:
         raise RuntimeError("compile the model first: the check needs a loss")
-    with _in_float64(model) as begin:
+    with one_blas_thread(), _in_float64(model) as begin:
 
         def value(x: Array, *weights: Array) -> Any:
             begin(weights)
