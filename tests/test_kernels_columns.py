@@ -8,6 +8,7 @@ from oracles import assert_same
 
 from tinycnn import kernels, ops
 from tinycnn.cores import threads
+from tinycnn.kernels.threads import space, threads_for
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
@@ -93,3 +94,16 @@ def test_one_thread_and_two_give_the_same_bits():
                 dx = getattr(kernels, f"{name}_backward")(np.sin(y), cache)
                 results.append((y.tobytes(), dx.tobytes()))
     assert results[:5] == results[5:]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_the_last_call_left_in_the_working_space_makes_no_difference(dtype):
+    x = np.random.default_rng(5).normal(size=(1, 2, 9, 21)).astype(dtype)
+    for name, *given in (("avg_pool2d", 3, 1, 1), ("avg_pool2d", 5, 2, 2), ("upsample_bilinear2d", 3, True)):
+        with threads_for(1):
+            space(x.dtype, 200_000)[...] = np.nan
+        y, cache = getattr(kernels, f"{name}_forward")(x, *given)
+        with threads_for(1):
+            space(x.dtype, 200_000)[...] = np.nan
+        assert np.isfinite(y).all()
+        assert np.isfinite(getattr(kernels, f"{name}_backward")(y, cache)).all()
