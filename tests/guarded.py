@@ -191,7 +191,7 @@ def numbers() -> None:
 
     end = True
     for name in ("activation_smooth", "softmax", "softmax_log", "loss", "loss_numbers", "loss_classes", "loss_overlap",
-                 "norm", "norm_examples", "layout", "pool", "resize", "resize_blend", "unpool"):  # fmt: skip
+                 "norm", "norm_examples", "layout", "pool", "resize", "resize_blend", "unpool", "linear"):  # fmt: skip
         module = importlib.import_module(f"tinycnn.kernels.{name}")
         for word, shape_of in (("empty", lambda shape: shape), ("space", lambda size: (size,))):
             if hasattr(module, word):
@@ -238,6 +238,8 @@ def numbers() -> None:
                 pair("layer_norm", x, draw(3, 2, W), draw(3, 2, W))
                 pair("group_norm", x, 3, draw(3), draw(3))
                 pair("group_norm", x[:, 0, :, 0], 1, draw(2), draw(2))
+                for N, F in ((3, 4), (13 + W % 5, 17 - W % 5), (14, 1 + W % 9)):
+                    pair("linear", draw(N, W), draw(F, W), draw(F))
                 pair("pad2d", x, (1, 0, 2, W % 5), 0.5)
                 pair("concat", x, x[:, :1])
                 pair("dropout", x, rng.random(x.shape) < 0.5, 0.5)

@@ -12,7 +12,7 @@ from tinycnn.kernels.linear import linear_backward_weights, linear_relu_backward
 
 DTYPES = [np.float32, np.float64]
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-13}
-SIZES = [(1, 1, 1), (2, 3, 12), (5, 33, 13), (64, 70, 25), (3, 2500, 40)]  # N, C, F
+SIZES = [(1, 1, 1), (2, 3, 12), (5, 33, 13), (64, 70, 25), (3, 2500, 40), (17, 1500, 37), (40, 650, 13)]  # N, C, F
 
 
 def drawn(N, C, F, dtype, bias=True):

@@ -279,3 +279,10 @@ def test_a_place_outside_or_taken_is_refused_before_anything_is_written():
 def test_the_kernels_of_numbers_touch_nothing_beyond_their_arrays():
     found = run_guarded("numbers")
     assert found.stdout.strip() == "unharmed", (found.returncode, found.stderr[-2000:])
+
+
+@pytest.mark.parametrize("label", [-1, 3, -(2**62), 2**62])
+def test_a_label_that_is_no_class_is_refused_by_its_value(label):
+    z = np.zeros((4, 3), np.float32)
+    with pytest.raises(ValueError, match=str(label)):
+        kernels.cross_entropy_forward(z, np.array([0, 1, label, 2]))

@@ -6,6 +6,7 @@ exponential costs less than a trip to memory.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def cross_entropy_forward(
     with threads_for(HARD * z.size) as threads:
         room = space(z.dtype, threads * 2 * BLOCK)
         _losses(threads, z.dtype, losses, highest, log_sum, z, labels, weights, options, room, N, K, P)
-    loss, D = losses.sum(axis=0)
+    loss, D = losses[0] if len(losses) == 1 else losses.sum(axis=0)
     if class_weights is None and ignore_index is None:
         D = z.dtype.type(N * P)
     if D == 0:
@@ -88,7 +89,7 @@ def labels_of(z: Array, t: Any, ignore_index: int | None) -> Array | None:
         return None
     labels = np.array(t, np.int64, order="C").ravel()
     known = labels if ignore_index is None else labels[labels != ignore_index]
-    if known.size and (known.min() < 0 or known.max() >= z.shape[1]):
+    if known.size and np.maximum.reduce(known.view(np.uint64)) >= z.shape[1]:  # as which a label below 0 is huge
         return None
     if ignore_index is not None:
         labels[labels == ignore_index] = IGNORED
@@ -100,10 +101,16 @@ def class_weights_of(z: Array, class_weights: Any) -> Array | None:
     if z.ndim < 2:
         return None
     if class_weights is None:
-        return np.ones(z.shape[1], z.dtype)
+        return _ones(z.shape[1], z.dtype)
     weights = np.asarray(class_weights, np.float64)
     fits = weights.shape == z.shape[1:2] and (np.isfinite(weights) & (weights >= 0)).all()
     return weights.astype(z.dtype) if fits else None
+
+
+@lru_cache(64)
+def _ones(K: int, dtype: Any) -> Array:
+    """The same array for all that ask: nobody writes to it."""
+    return np.ones(K, dtype)
 
 
 def _blocks(N: int, P: int) -> int:

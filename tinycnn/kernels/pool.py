@@ -13,7 +13,7 @@ import numpy as np
 from tinycnn import ops
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, unpack
-from tinycnn.kernels.pool_mean import means, means_of_four, shares, shares_of, shares_of_four, sums_of
+from tinycnn.kernels.pool_mean import means, means_of_four, plan_means, plan_shares, shares, shares_of_four
 from tinycnn.kernels.pool_rows import (
     choose_largest_of_four,
     choose_largest_of_taps,
@@ -69,7 +69,7 @@ def _forward(
 ) -> tuple[Array, tuple]:
     """The largest of sign·x in each window, and which tap it was."""
     x = floating(x, "x", "N,C,H,W")
-    window = place_pool(x.shape[2], x.shape[3], kernel_size, stride, padding, dilation, ceil_mode)
+    window = _place(x, kernel_size, stride, padding, dilation, ceil_mode)
     if not covered(x):
         return by_ops(x, kernel_size, stride, padding, dilation, ceil_mode)
     x = plain(x)
@@ -85,6 +85,16 @@ def _forward(
             _choose(threads, x.dtype, y, winner, x, sign, *_taps(window), space(x.dtype, threads * size), size,
                     phase_length(window), N * C, places(window))  # fmt: skip
     return y, (winner, window, x.shape)
+
+
+def _place(x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any) -> Window:
+    """The windows; where all is given as plain numbers, as they nearly always are, they are found once."""
+    given = (kernel_size, stride, padding, dilation)
+    plainly = type(ceil_mode) is bool and all(type(one) is int or one is None for one in given)
+    return (_placed if plainly else place_pool)(x.shape[2], x.shape[3], *given, ceil_mode)
+
+
+_placed = lru_cache(256)(place_pool)
 
 
 @lru_cache(64)
@@ -133,7 +143,7 @@ def avg_pool2d_forward(
            [10.5, 12.5]])
     """
     x = floating(x, "x", "N,C,H,W")
-    window = place_pool(x.shape[2], x.shape[3], kernel_size, stride, padding, 1, ceil_mode)
+    window = _place(x, kernel_size, stride, padding, 1, ceil_mode)
     if not covered(x):
         return ops.avg_pool2d_forward(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
     x = plain(x)
@@ -144,9 +154,9 @@ def avg_pool2d_forward(
         if side_by_side(window):
             means_of_four(threads, x.dtype, y, x, N * C, places(window))
         else:
-            down, along, size = sums_of(window)
-            means(threads, x.dtype, y, x, divisor, down, along, space(x.dtype, threads * size), size,
-                  phase_length(window), N * C, places(window))  # fmt: skip
+            plan = plan_means(window, x.dtype)
+            means(threads, x.dtype, y, x, divisor, *plan.rows, *plan.columns, space(x.dtype, threads * plan.size),
+                  *plan[2:], N * C, places(window))  # fmt: skip
     return y, (divisor, window, x.shape)
 
 
@@ -161,9 +171,9 @@ def avg_pool2d_backward(dy: Array, cache: tuple) -> Array:
         if side_by_side(window):
             shares_of_four(threads, dy.dtype, dx, dy, channels, places(window))
         else:
-            back, size, taps = shares_of(window)
-            own = space(dy.dtype, threads * size)
-            shares(threads, dy.dtype, dx, dy, divisor, back, own, size, taps, channels, places(window))
+            plan = plan_shares(window, dy.dtype)
+            shares(threads, dy.dtype, dx, dy, divisor, *plan.rows, *plan.columns,
+                   space(dy.dtype, threads * plan.size), *plan[2:], channels, places(window))  # fmt: skip
     return dx
 
 

@@ -1,21 +1,27 @@
-"""Mean pools, compiled: a row of windows is added up downwards first, a row at a time, and then along that one line.
+"""Mean pools, compiled: the rows of a window are added up first, all columns at once, and then its columns.
 
-Backward it is the same in transpose: a row of shares is spread along a line, and the line added to every row that its
-windows cover. A channel of dx is written by one worker, so overlapping windows add in the same order whoever does it.
+Backward it is the same in transpose: each share is dealt out to the columns of its window first, and then to the rows.
+Each number of dx is written once, as the sum of the shares that it gets, always in the same order.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from tinycnn.kernels.compiling import Worker, kernel, unpack
+from tinycnn.kernels.columns import Columns, Rows, columns_of, lanes_of, mix_columns, room_to_mix, rows_of
+from tinycnn.kernels.compiling import Worker, unpack
 from tinycnn.kernels.pool_rows import mean_of_four, share_of_four
-from tinycnn.kernels.pool_windows import clear_beside, first_tap, last_tap, phase_length, tap_offsets
-from tinycnn.kernels.row_taps import add_to_rows, divide_row, split_row, sum_of_taps
-from tinycnn.kernels.rows import clear_row, copy_every
-from tinycnn.kernels.shuffled_rows import alternate_row
+from tinycnn.kernels.pool_windows import clear_beside
+from tinycnn.kernels.resize_rows import mix_rows
+from tinycnn.kernels.row_taps import divide_row
+from tinycnn.kernels.rows import clear_row
 from tinycnn.ops.checks import Array
 from tinycnn.ops.window import Window
+
+ROWS = 32  # so many rows of windows at least are done together
 
 
 @Worker
@@ -41,75 +47,87 @@ def shares_of_four(t, workers, given):
 
 @Worker
 def means(t, workers, given):
-    """The mean of each window of any kind."""
-    y, x, divisor, down, along, own, size, length, channels, p = unpack(given, "xxxiixnnnP")
-    line = t * size
-    sums, phases = line + size - 3 * length, line + size - 2 * length
-    for k in range(line, line + size):
-        own[k] = 0  # the border stays so
-    for row in range(t * channels * p.OH // workers, (t + 1) * channels * p.OH // workers):
-        c, u = row // p.OH, row % p.OH
-        begin = u * p.sv - p.top
-        i0, i1 = first_tap(begin, 1), last_tap(begin, 1, p.KH, p.H)
-        sum_of_taps(own, line + p.left, x, (c * p.H + begin) * p.W, down, i0, i1 - i0, p.W)
-        if p.sh == 1:
-            sum_of_taps(own, sums, own, line, along, 0, p.KW, p.OW)
-        elif p.sh == 2:
-            split_row(own, phases, phases + length, own, line, length)
-            sum_of_taps(own, sums, own, phases, along, 0, p.KW, p.OW)
-        else:
-            for v in range(p.OW):
-                total = x.dtype.type(0)
-                for j in range(p.KW):
-                    total += own[line + v * p.sh + j]
-                own[sums + v] = total
-        divide_row(y, row * p.OW, own, sums, divisor, u * p.OW, p.OW)
+    """The mean of each window of any kind: rows are added up downwards, and then columns."""
+    y, x, divisor, ends_v, places_v, ones_v, places, ones, taps, own, size, lanes, images, channels, p = unpack(
+        given, "xxxiixixnxnnnnP"
+    )
+    room, sums = t * size, (t + 1) * size - images * p.OH * p.OW
+    lines = sums - lanes * p.W
+    groups, P = (channels + images - 1) // images, p.OH * p.OW
+    for group in range(t * groups // workers, (t + 1) * groups // workers):
+        c = group * images
+        many = min(images, channels - c)
+        for begin in range(0, many * p.OH, lanes):
+            rows = min(lanes, many * p.OH - begin)
+            for m in range(rows):
+                k, u = c + (begin + m) // p.OH, (begin + m) % p.OH
+                mix_rows(own, lines + m * p.W, x, k * p.H * p.W, p.W, places_v, ones_v, ends_v[u],
+                         ends_v[u + 1] - ends_v[u], p.W)  # fmt: skip
+            mix_columns(own, sums + begin * p.OW, p.OW, own, lines, p.W, rows, own, room, places, ones, taps, p.W, p.OW,
+                        lanes)  # fmt: skip
+        for k in range(many):
+            divide_row(y, (c + k) * P, own, sums + k * P, divisor, 0, P)
 
 
 @Worker
 def shares(t, workers, given):
-    """To each number the shares of all windows that it is in."""
-    dx, dy, divisor, back, own, size, taps, channels, p = unpack(given, "xxxixnnnP")
-    length = p.OW + taps - 1  # of a phase
-    some = t * size + taps - 1  # a row of shares, and zeros on both sides of it
-    phases = some + length
-    line = phases + 2 * length
-    for k in range(t * size, (t + 1) * size):
-        own[k] = 0  # the zeros stay so
-    for c in range(t * channels // workers, (t + 1) * channels // workers):
-        clear_row(dx, c * p.H * p.W, p.H * p.W)
-        for u in range(p.OH):
-            divide_row(own, some, dy, (c * p.OH + u) * p.OW, divisor, u * p.OW, p.OW)
-            _spread(own, line, phases, some, back, length, p.KW, p.sh)
-            begin = u * p.sv - p.top
-            i0, i1 = first_tap(begin, 1), last_tap(begin, 1, p.KH, p.H)
-            add_to_rows(dx, (c * p.H + begin + i0) * p.W, p.W, i1 - i0, own, line + p.left, p.W)
+    """To each number the shares of all windows that it is in: dealt out along the rows, and then downwards."""
+    dx, dy, divisor, ends_v, places_v, ones_v, places, ones, taps, own, size, lanes, images, channels, p = unpack(
+        given, "xxxiixixnxnnnnP"
+    )
+    groups, P = (channels + images - 1) // images, p.OH * p.OW
+    room, parts = t * size, (t + 1) * size - images * P
+    lines = parts - images * p.OH * p.W
+    for group in range(t * groups // workers, (t + 1) * groups // workers):
+        c = group * images
+        many = min(images, channels - c)
+        for k in range(many):
+            divide_row(own, parts + k * P, dy, (c + k) * P, divisor, 0, P)
+        for begin in range(0, many * p.OH, lanes):
+            rows = min(lanes, many * p.OH - begin)
+            mix_columns(own, lines + begin * p.W, p.W, own, parts + begin * p.OW, p.OW, rows, own, room, places, ones,
+                        taps, p.OW, p.W, lanes)  # fmt: skip
+        for k in range(many):
+            for r in range(p.H):
+                e, to = ends_v[r], ((c + k) * p.H + r) * p.W
+                if e < ends_v[r + 1]:
+                    mix_rows(dx, to, own, lines + k * p.OH * p.W, p.W, places_v, ones_v, e, ends_v[r + 1] - e, p.W)
+                else:
+                    clear_row(dx, to, p.W)
 
 
-@kernel
-def _spread(own, line, phases, some, back, length, KW, step):
-    """What each column gets: number q of phase r lies in window q, and as tap r + step of window q − 1, and so on."""
-    for r in range(min(step, KW)):
-        taps = (KW - r + step - 1) // step
-        if step == 1:
-            sum_of_taps(own, line, own, some, back, 0, taps, length)
-        elif step == 2 and KW > 1:
-            sum_of_taps(own, phases + r * length, own, some, back, 0, taps, length)
-        else:
-            sum_of_taps(own, phases, own, some, back, 0, taps, length)
-            copy_every(own, line + r, step, own, phases, 1, length)
-    if step == 2 and KW > 1:
-        alternate_row(own, line, own, phases, phases + length, length)
+class Plan(NamedTuple):
+    """What `means` or `shares` needs beside the numbers: how rows and columns are mixed, and its working space."""
+
+    rows: Rows
+    columns: Columns
+    size: int  # numbers, for each thread
+    lanes: int
+    images: int  # so many channels at once, that their rows fill vectors
 
 
-def sums_of(w: Window) -> tuple[Array, Array, int]:
-    """For `means`: where the taps of a column and those of a row lie, and the space it needs."""
-    down, along = np.arange(w.KH) * w.W, np.array(tap_offsets(w)[: w.KW])
-    return down, along, max(w.left + w.W, phase_length(w) * w.sh) + 3 * phase_length(w)
+@lru_cache(64)
+def plan_means(w: Window, dtype: Any) -> Plan:
+    """For `means`."""
+    lanes, images = lanes_of(dtype), -(-ROWS // w.OH)
+    size = room_to_mix(w.W, w.OW, lanes) + lanes * w.W + images * w.OH * w.OW
+    (rows, cells), (windows, columns) = _covered(w.OH, w.KH, w.sv, w.top, w.H), _covered(w.OW, w.KW, w.sh, w.left, w.W)
+    ones = np.ones(max(len(rows), len(windows)), dtype)
+    return Plan(rows_of(rows, cells, ones, w.OH), columns_of(windows, columns, ones, w.OW, w.W), size, lanes, images)
 
 
-def shares_of(w: Window) -> tuple[Array, int, int]:
-    """For `shares`: the windows that a column lies in, one before the other, at most how many, and the space."""
-    taps = -(-w.KW // w.sh)
-    length = w.OW + taps - 1
-    return -np.arange(taps), 4 * length + max(length * w.sh, w.left + w.W), taps
+@lru_cache(64)
+def plan_shares(w: Window, dtype: Any) -> Plan:
+    """For `shares`."""
+    lanes, images = lanes_of(dtype), -(-ROWS // w.OH)
+    size = room_to_mix(w.OW, w.W, lanes) + images * w.OH * (w.W + w.OW)
+    (rows, cells), (windows, columns) = _covered(w.OH, w.KH, w.sv, w.top, w.H), _covered(w.OW, w.KW, w.sh, w.left, w.W)
+    ones = np.ones(max(len(rows), len(windows)), dtype)
+    return Plan(rows_of(cells, rows, ones, w.H), columns_of(columns, windows, ones, w.W, w.OW), size, lanes, images)
+
+
+def _covered(OH: int, KH: int, s: int, before: int, H: int) -> tuple[Array, Array]:
+    """Along one axis, pairs of a window and a number of the image that lies in it."""
+    numbers = np.arange(OH)[:, None] * s - before + np.arange(KH)
+    there = (numbers >= 0) & (numbers < H)
+    return np.nonzero(there)[0], numbers[there]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy as np
 from tinycnn import ops
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, unpack
+from tinycnn.kernels.pool_mean import means, plan_means
+from tinycnn.kernels.pool_windows import places
 from tinycnn.kernels.resize_rows import add_twice, repeat_twice
-from tinycnn.kernels.row_taps import sum_of_taps
 from tinycnn.kernels.rows import copy_row
 from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, pair, upstream
+from tinycnn.ops.window import Window, place_pool
 
 
 def upsample_nearest2d_forward(x: Array, scale: Any) -> tuple[Array, tuple]:
@@ -42,9 +45,19 @@ def upsample_nearest2d_backward(dy: Array, cache: tuple) -> Array:
         return ops.upsample_nearest2d_backward(dy, cache)
     dy, dx = plain(dy), empty((N, C, H, W), dy.dtype)
     with threads_for(dy.size) as threads:
-        own = space(dy.dtype, threads * W * sh)
-        _gather(threads, dy.dtype, dx, dy, np.arange(sv) * (W * sh), own, N * C * H, W, sv, sh)
+        if sh == 2:
+            _gather_pairs(threads, dy.dtype, dx, dy, N * C * H, W, sv)
+        else:  # a mean pool over the copies, that divides by 1
+            window = _copies(H, W, sv, sh)
+            plan = plan_means(window, dy.dtype)
+            means(threads, dy.dtype, dx, dy, np.ones(H * W, dy.dtype), *plan.rows, *plan.columns,
+                  space(dy.dtype, threads * plan.size), *plan[2:], N * C, places(window))  # fmt: skip
     return dx
+
+
+@lru_cache(64)
+def _copies(H: int, W: int, sv: int, sh: int) -> Window:
+    return place_pool(H * sv, W * sh, (sv, sh))
 
 
 @Worker
@@ -64,16 +77,7 @@ def _repeat(t, workers, given):
 
 
 @Worker
-def _gather(t, workers, given):
-    dx, dy, of_rows, own, rows, W, sv, sh = unpack(given, "xxixnnnn")
-    wide = W * sh
+def _gather_pairs(t, workers, given):
+    dx, dy, rows, W, sv = unpack(given, "xxnnn")
     for r in range(t * rows // workers, (t + 1) * rows // workers):
-        if sh == 2:
-            add_twice(dx, r * W, dy, r * sv * wide, wide, sv, W)
-        else:
-            sum_of_taps(own, t * wide, dy, r * sv * wide, of_rows, 0, sv, wide)
-            for q in range(W):
-                total = own[t * wide + q * sh]
-                for j in range(1, sh):
-                    total += own[t * wide + q * sh + j]
-                dx[r * W + q] = total
+        add_twice(dx, r * W, dy, r * sv * 2 * W, 2 * W, sv, W)

@@ -1,4 +1,4 @@
-"""Rows twice as wide and half as wide: the enlarging that nearly all networks use, a vector at a time.
+"""Rows mixed with each other, and rows twice and half as wide, as nearly all networks enlarge: a vector at a time.
 
 Even and odd places of the wide row are two vectors of the narrow one, shuffled into each other or sorted apart.
 """
@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from tinycnn.kernels.rows import over_row
+from tinycnn.kernels.rows import over_row, over_row_in_pairs
 from tinycnn.kernels.shuffled_rows import left_and_right, side_by_side
 from tinycnn.kernels.tile import pointers
 from tinycnn.kernels.vectors import Writer, count, counted_loop
@@ -66,27 +66,53 @@ def add_twice(typingctx, to, at, x, start, step, rows, n):
 
 
 @intrinsic
-def mix_rows(typingctx, to, at, x, start, step, weights, first, rows, n):
-    """to[at + k] = Σᵢ weights[first + i]·x[start + i·step + k], i < rows, k < n."""
+def mix_rows(typingctx, to, at, x, start, step, places, weights, first, rows, n):
+    """to[at + k] = Σₑ weights[e]·x[start + places[e]·step + k], first ≤ e < first + rows, k < n."""
     i = types.intp
 
     def write(context, builder, signature, arguments):
-        to, at, x, start, step, weights, first, rows, n = pointers(context, builder, signature.args, arguments)
+        to, at, x, start, step, places, weights, first, rows, n = pointers(
+            context, builder, signature.args, arguments
+        )
         w = Writer(builder, context.get_value_type(signature.args[0].dtype))
-        to, x, weights = w.at(to, at), w.at(x, start), w.at(weights, first)
+        to, x, places, weights = w.at(to, at), w.at(x, start), w.at(places, first), w.at(weights, first)
 
-        def some(k, mask):
+        def some(places_along, mask):
             def one(row, so_far):
                 weight = w.everywhere(builder.load(w.at(weights, row)))
-                value = w.load(w.at(w.at(x, builder.mul(row, step)), k), mask)
-                return [w.multiply_add(weight, value, so_far[0])]
+                line = w.at(x, builder.mul(builder.load(w.at(places, row)), step))
+                given = zip(places_along, so_far, strict=True)
+                return [w.multiply_add(weight, w.load(w.at(line, k), mask), total) for k, total in given]
 
-            w.store(counted_loop(builder, rows, 1, [w.zeros], one)[0], w.at(to, k), mask)
+            totals = counted_loop(builder, rows, 1, [w.zeros] * len(places_along), one)
+            for k, total in zip(places_along, totals, strict=True):
+                w.store(total, w.at(to, k), mask)
+
+        over_row_in_pairs(w, n, some)
+        return context.get_dummy_value()
+
+    return types.void(to, i, x, i, i, places, weights, i, i, i), write
+
+
+@intrinsic
+def mix_two_rows(typingctx, to, at, x, one, other, weights, first, n):
+    """to[at + k] = weights[first]·x[one + k] + weights[first + 1]·x[other + k], k < n."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, x, one, other, weights, first, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, one, other, weights = w.at(to, at), w.at(x, one), w.at(x, other), w.at(weights, first)
+        here, there = (w.everywhere(builder.load(w.at(weights, count(k)))) for k in (0, 1))
+
+        def some(k, mask):
+            part = builder.fmul(here, w.load(w.at(one, k), mask))
+            w.store(w.multiply_add(there, w.load(w.at(other, k), mask), part), w.at(to, k), mask)
 
         over_row(w, n, some)
         return context.get_dummy_value()
 
-    return types.void(to, i, x, i, i, weights, i, i, i), write
+    return types.void(to, i, x, i, i, weights, i, i), write
 
 
 def _mixed(w: Writer, most: Any, least: Any) -> Any:

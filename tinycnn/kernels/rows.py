@@ -38,6 +38,23 @@ def over_row(w: Writer, n: Any, do: Any) -> None:
             do(count(0), w.first(n))
 
 
+def over_row_in_pairs(w: Writer, n: Any, do: Any) -> None:
+    """The same, two vectors at a time: `do(places, mask)`, where the work for one would be waiting for itself."""
+    builder = w.builder
+    with builder.if_else(builder.icmp_signed(">=", n, count(w.lanes))) as (then, otherwise):
+        with then:
+            last = builder.sub(n, count(w.lanes))
+
+            def two(k, _):
+                both = k, builder.add(k, count(w.lanes))
+                do([builder.select(builder.icmp_signed("<", one, last), one, last) for one in both], None)
+                return []
+
+            counted_loop(builder, n, 2 * w.lanes, [], two)
+        with otherwise, builder.if_then(builder.icmp_signed(">", n, count(0))):
+            do([count(0)], w.first(n))
+
+
 @intrinsic
 def copy_row(typingctx, to, at, x, start, n):
     """to[at : at + n] = x[start : start + n]; the two do not overlap."""
