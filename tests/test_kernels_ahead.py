@@ -106,12 +106,15 @@ def _lives(pid: int) -> bool:
         return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
+def test_every_kernel_that_the_demo_names_is_there():
+    for name in (*demo.TRAINING, *demo.PROOF):
+        assert isinstance(ahead._worker(f"{name}:float32")[0], ahead.Worker)
+
+
 @pytest.mark.slow
 def test_what_the_demo_names_is_what_a_run_of_it_compiles(monkeypatch):
     """Were one missing, the helper would leave it out; were one too many, it would compile what nobody needs."""
     compiled = set()
-    for name in (*of_type("float32", *demo.TRAINING), *of_type("float64", *demo.PROOF)):
-        ahead._worker(name)  # there is such a worker
     call = ahead.Worker.__call__
 
     def noted(worker, threads, dtype, *given):

@@ -24,13 +24,12 @@ EPOCHS = 20
 CHECKED_EXAMPLES = 8  # the gradient is proved on so many pictures
 # The kernels that are compiled on the first run, in the order in which they are needed.
 TRAINING = (
-    "conv_pack._pack", "conv._forward", "linear._forward", "loss._losses", "loss._gradients", "linear._backward",
-    "conv_pack._pack_turned", "conv._backward", "conv_pack._unpack_sums", "steps._broken", "steps._adam",
+    "conv._forward", "linear._forward", "loss._losses", "loss._gradients", "linear._backward", "conv._backward",
+    "conv_pack._unpack_sums", "steps._broken", "steps._adam",
 )  # fmt: skip
 PROOF = (
-    "conv_pack._pack", "conv._forward", "activation._relu", "pool._choose_of_four", "linear._forward", "loss._losses",
-    "loss._gradients", "linear._backward", "pool._route_to_four", "activation._cut", "conv_pack._pack_turned",
-    "conv._backward", "conv_pack._unpack_sums",
+    "conv._forward", "activation._relu", "pool._choose_of_four", "linear._dot", "loss._losses", "loss._gradients",
+    "linear._backward", "pool._route_to_four", "activation._cut", "conv._backward", "conv_pack._unpack_sums",
 )  # fmt: skip
 SAMPLE_SCALE = 24  # the sample picture's pixels are drawn this many times as large
 
