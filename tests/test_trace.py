@@ -267,7 +267,8 @@ def test_clipping_decay_penalty_and_schedule_are_steps_of_their_own():
     bare, last = trace.steps[-2:]
     assert bare.title == "the loss after the update, without its penalty"
     assert last.title == "the loss with its penalty after the update"
-    both = [formula_number(float(trace.tensors[s.writes[0]["tensor"]])) for s in trace.find(op="penalised_loss")]
+    both = [formula_number(float(trace.tensors[s.writes[0]["tensor"]])) for s in trace.steps
+            if s.op == "penalised_loss"]  # fmt: skip
     assert f"the loss with its penalty was {both[0]} and is {both[1]}." in last.text
     assert trace.tensors[bare.writes[0]["tensor"]] < trace.tensors[last.writes[0]["tensor"]]
     rng = np.random.default_rng(0)
