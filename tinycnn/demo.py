@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinycnn import backends, data, zoo
 from tinycnn.data import Dataset
+from tinycnn.demo_figures import FIGURES, Drawing, drawing_beside
 from tinycnn.files import write_whole
 from tinycnn.model.sequential import Sequential
 from tinycnn.optim import Adam
@@ -67,8 +69,16 @@ def run_demo(out: str | Path = "runs/demo", epochs: int = EPOCHS, seed: int = 0)
     train, val, test = data.load_digits()
     print(f"Handwritten digits: {len(train)} to learn from, {len(val)} to watch by, {len(test)} to be judged on.\n")
     print(zoo.digits(seed).summary(), end="\n\n")
+    with drawing_beside() as drawing:
+        return _told(Path(out), epochs, seed, train, val, test, drawing, started)
+
+
+def _told(
+    out: Path, epochs: int, seed: int, train: Dataset, val: Dataset, test: Dataset, drawing: Drawing, started: float
+) -> DemoResult:  # fmt: skip
     with _kernels_ahead():
         model, history = train_digits(train, val, seed, epochs, verbose=1)
+        drawing.begin(**_to_draw(out, model, history, test))
         print("\nAsking every gradient for proof …", flush=True)
         # the pictures where p − t is not all rounding
         hardest = least_sure(model.predict_proba(train.x), train.y)[:CHECKED_EXAMPLES]
@@ -82,9 +92,9 @@ def run_demo(out: str | Path = "runs/demo", epochs: int = EPOCHS, seed: int = 0)
     print(f"Test accuracy {accuracy:.2%}: {wrong} of {len(test)} unseen pictures taken for another digit "
           f"(loss {loss:.3f}).\n")  # fmt: skip
     print(f"Drawing the figures and writing all of it to {out} …", flush=True)
-    files = write_results(Path(out), model, history, test)
+    files = write_results(out, model, history, test, drawing)
     result = DemoResult(accuracy, report.worst_error, report.passed, time.perf_counter() - started, files)
-    _say_what_next(Path(out), result)
+    _say_what_next(out, result)
     return result
 
 
@@ -102,31 +112,28 @@ def _kernels_ahead() -> Iterator[None]:
         yield
 
 
-def write_results(out: Path, model: Sequential, history: History, test: Dataset) -> tuple[str, ...]:
-    """Write the model, its history and the figures; returns the paths."""
-    from tinycnn import plot
+def write_results(
+    out: Path, model: Sequential, history: History, test: Dataset, drawing: Drawing
+) -> tuple[str, ...]:  # fmt: skip
+    """Write the model, its history and the page, and wait for the figures; returns the paths."""
     from tinycnn.tracing import trace
 
-    probabilities = model.predict_proba(test.x)
-    matrix = confusion_matrix(test.y, probabilities, num_classes=len(test.classes))
-    w = model.layers[0].params["w"]
-    shown = hardest_and_others(probabilities, test.y)
-    x, p, y = test.x[shown], probabilities[shown], test.y[shown]
     model.save(out / "model.safetensors")
     write_whole(out / "history.json", json.dumps(history.history, indent=2).encode())
-    figures = {
-        "curves.png": plot.learning_curves(history),
-        "confusion.png": plot.confusion(matrix, test.classes),
-        "filters.png": plot.filters(w),
-        "predictions.png": plot.predictions(x, p, y, test.classes),
-        "overview.png": plot.overview(history, matrix, w, x, p, y, test.classes),
-    }
-    for name, figure in figures.items():
-        plot.save(figure, out / name)
     write_whole(out / "digit.png", sample_png(test.x[0]))
     trace(model, test.x[0], test.y[0]).save_html(out / "step.html", "The digit, step by step")
-    names = ("model.safetensors", "history.json", *figures, "digit.png", "step.html")
+    drawing.finish()
+    names = ("model.safetensors", "history.json", *FIGURES, "digit.png", "step.html")
     return tuple(str(out / name) for name in names)
+
+
+def _to_draw(out: Path, model: Sequential, history: History, test: Dataset) -> dict[str, Any]:
+    probabilities = model.predict_proba(test.x)
+    shown = hardest_and_others(probabilities, test.y)
+    matrix = confusion_matrix(test.y, probabilities, num_classes=len(test.classes))
+    return {"out": out, "history": history.history, "matrix": matrix, "w": model.layers[0].params["w"],
+            "x": test.x[shown], "probabilities": probabilities[shown], "y": test.y[shown],
+            "classes": test.classes}  # fmt: skip
 
 
 def least_sure(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:

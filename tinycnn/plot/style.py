@@ -70,6 +70,10 @@ def save(fig: Figure, path: str | os.PathLike) -> None:
     >>> file.read_bytes()[1:4]
     b'PNG'
     """
-    buffer = io.BytesIO()
+    buffer, engine = io.BytesIO(), fig.get_layout_engine()
+    if engine is not None:  # else matplotlib would draw all of it twice, the first time for the layout alone
+        engine.execute(fig)
+        fig.set_layout_engine(None)
     fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # matplotlib's version would be in it
+    fig.set_layout_engine(engine)
     write_whole(path, buffer.getvalue())

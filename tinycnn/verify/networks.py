@@ -149,14 +149,20 @@ def _in_float64(layer: Layer) -> Iterator[Any]:
     owners = [inner for _, inner in layer.walk()]
     before = [(o, dict(o.params), dict(o.buffers), dict(o.grads), _generators(o)) for o in owners]
     places = [(owner, key) for _, owner, key in _weights(layer)]
+    chances = [(owner, name, generator, generator.bit_generator.state)
+               for owner, *_, generators in before for name, generator in generators.items()]  # fmt: skip
+
+    def rewind() -> None:
+        for owner, name, generator, state in chances:
+            generator.bit_generator.state = state
+            setattr(owner, name, generator)
 
     def begin(weights: tuple[Array, ...]) -> None:
         for (owner, key), value in zip(places, weights, strict=True):
             owner.params[key] = value
-        for owner, _, buffers, _, generators in before:
+        for owner, _, buffers, *_ in before:
             owner.buffers = {key: value.astype(np.float64) for key, value in buffers.items()}
-            for name, generator in generators.items():
-                setattr(owner, name, copy.deepcopy(generator))
+        rewind()
 
     try:
         for owner in owners:
@@ -164,10 +170,9 @@ def _in_float64(layer: Layer) -> Iterator[Any]:
             owner.buffers = {key: value.astype(np.float64) for key, value in owner.buffers.items()}
         yield begin
     finally:
-        for owner, params, buffers, grads, generators in before:
+        for owner, params, buffers, grads, _ in before:
             owner.params, owner.buffers, owner.grads = params, buffers, grads
-            for name, generator in generators.items():
-                setattr(owner, name, generator)
+        rewind()
 
 
 def _generators(layer: Layer) -> dict[str, np.random.Generator]:

@@ -1,0 +1,111 @@
+"""The demo's figures, drawn by a second process while this one proves the gradients and records the steps.
+
+matplotlib loads and draws for several seconds, on one core. The other process is a help and no more: where it cannot be
+started, or fails, this one draws; and whatever ends this one ends the other, which then has nothing to draw.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+FIGURES = ("curves.png", "confusion.png", "filters.png", "predictions.png", "overview.png")
+MOST = 60.0  # seconds that one waits for the other
+
+
+def draw(
+    out: Path, history: Mapping[str, Any], matrix: Array, w: Array, x: Array, probabilities: Array, y: Array,
+    classes: Sequence[str],
+) -> None:  # fmt: skip
+    """Draw all of them into a folder."""
+    from tinycnn import plot
+
+    figures = (
+        plot.learning_curves(history), plot.confusion(matrix, classes), plot.filters(w),
+        plot.predictions(x, probabilities, y, classes), plot.overview(history, matrix, w, x, probabilities, y, classes),
+    )  # fmt: skip
+    for name, figure in zip(FIGURES, figures, strict=True):
+        plot.save(figure, out / name)
+
+
+class Drawing:
+    """Somebody who has his pencils ready: `begin` says what to draw, `finish` waits until it is drawn."""
+
+    def __init__(self, process: subprocess.Popen[bytes] | None):
+        self.process = process
+        self._given: dict[str, Any] = {}
+
+    def begin(self, **given: Any) -> None:
+        """Have `draw` called with this."""
+        self._given = given
+        if self.process is not None and self.process.stdin is not None:
+            with suppress(OSError):  # it is gone already
+                self.process.stdin.write(_packed(**given))
+                self.process.stdin.close()
+
+    def finish(self) -> None:
+        """Wait for the figures; draw them here if the other process did not. Raises what `draw` raises."""
+        if self.process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                if self.process.wait(MOST) == 0:
+                    return
+        draw(**self._given)
+
+
+@contextmanager
+def drawing_beside() -> Iterator[Drawing]:
+    """A `Drawing` by a process that loads matplotlib meanwhile, where there is a core for it."""
+    process = _start() if (os.cpu_count() or 1) > 1 else None
+    try:
+        yield Drawing(process)
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait()
+            with suppress(OSError):
+                assert process.stdin is not None
+                process.stdin.close()
+
+
+def _start() -> subprocess.Popen[bytes] | None:
+    nothing = subprocess.DEVNULL
+    with suppress(OSError, ValueError):
+        command = [sys.executable, "-m", __name__]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing)
+    return None
+
+
+def _packed(out: Path, history: Mapping[str, Any], classes: Sequence[str], **arrays: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, words=json.dumps([str(out), dict(history), list(classes)]), **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _unpacked(given: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(given), allow_pickle=False) as found:
+        arrays = {name: found[name] for name in found.files}
+    out, history, classes = json.loads(str(arrays.pop("words")))
+    return {"out": Path(out), "history": history, "classes": classes} | arrays
+
+
+def main() -> None:
+    """What the other process does."""
+    import tinycnn.plot  # noqa: F401, the pencils
+
+    given = sys.stdin.buffer.read()
+    if given:  # nothing, if nobody is there any longer
+        draw(**_unpacked(given))
+
+
+if __name__ == "__main__":
+    main()
