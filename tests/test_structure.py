@@ -47,8 +47,8 @@ ALLOWED = {
     "interop": "model layers optim train data backends ops formula files errors naming",
     "serve": ". explanation tracing zoo plot verify model layers optim train data backends ops files errors naming",
     "bench": ". plot zoo verify model layers optim train data backends kept kernels ops files errors naming",
-    "demo": ". backends demo_figures kernels data files model optim train verify zoo plot explanation tracing errors "
-            "naming",  # fmt: skip
+    "demo": ". backends demo_figures kernels data files model optim train verify zoo plot explanation tracing errors"
+    " naming",
     "demo_figures": ". plot",
     "runs": "data model layers optim train zoo plot files errors naming",
     "cli_data": "data plot errors",

@@ -62,12 +62,12 @@ was measured last.
 
 ```sh
 tinycnn bench --case digits --case article004 --case article002 --json > networks.json   # a minute and a half
-tinycnn bench --case article003 --case 'unet*' --json > large.json                       # two minutes
+tinycnn bench --case article003 --case 'unet*' --json > large.json                       # three and a half
 tinycnn bench --case 'conv*' --json > convolutions.json                                  # a minute and a half
 tinycnn bench --case '*-pool*' --case 'batch*' --case 'dense*' --case 'cross*' --case 'up*' --case 'adam*' \\
   --json > ops.json                                                                      # a minute
 tinycnn bench --case peak --json > peak.json                                             # a quarter of a minute
-tinycnn bench --case compile --json > compile.json                                       # three minutes
+tinycnn bench --case compile --json > compile.json                                       # half a minute
 tinycnn bench --scaling --json > scaling.json                                            # a minute and a half
 tinycnn bench --ladder --json > ladder.json                                              # ten seconds
 tinycnn bench --threads 1 --case … --json > …                                            # the same again on one thread
