@@ -11,7 +11,7 @@ from test_cli import run
 import tinycnn as tc
 from tinycnn.data import read_mask, write_image
 from tinycnn.errors import ImageError
-from tinycnn.runs.masks import encode_mask
+from tinycnn.runs.masks import _check_folder, encode_mask
 
 LEVELS = np.array([0.1, 0.5, 0.9])  # the brightness of a pixel of each class, far from where one class becomes another
 
@@ -98,6 +98,17 @@ def test_masks_never_take_the_place_of_pictures_or_of_one_another(tmp_path, caps
         assert said in err
     assert (tmp_path / "in" / "a.png").read_bytes() == before
     assert not (tmp_path / "m").exists()
+
+
+def test_a_mask_never_follows_a_link_to_a_picture(tmp_path):
+    originals, shown = tmp_path / "originals", tmp_path / "shown"
+    for folder in (originals, shown):
+        folder.mkdir()
+    (originals / "x.png").write_bytes(b"a picture")
+    (shown / "x.png").symlink_to(originals / "x.png")
+    for picture in (shown / "x.png", originals / "x.png"):
+        with pytest.raises(ValueError, match="leads to a picture, which its mask would replace"):
+            _check_folder(shown, [picture])
 
 
 def test_a_network_that_can_give_no_mask_says_why(tmp_path, capsys):

@@ -59,13 +59,13 @@ def test_without_another_process_this_one_draws(drawn):
 
 
 def test_a_process_that_nobody_waits_for_is_ended(monkeypatch):
-    monkeypatch.setattr(demo_figures.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(demo_figures, "cores", lambda: 2)
     with drawing_beside() as drawing:
         assert drawing.process.poll() is None
     assert drawing.process.returncode is not None
 
 
 def test_with_one_core_there_is_no_other_process(monkeypatch):
-    monkeypatch.setattr(demo_figures.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(demo_figures, "cores", lambda: 1)
     with drawing_beside() as drawing:
         assert drawing.process is None

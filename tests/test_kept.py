@@ -109,10 +109,22 @@ def test_between_two_calls_a_pool_keeps_what_the_last_one_used_and_nobody_holds(
     with kept.keeping(pool):
         fresh = kept.empty(SHAPE, np.float32)
         assert _address(fresh) != _address(mine)
-        assert free not in map(_address, pool._arrays), "what this call does not use makes room for what it does"
+        assert pool._sizes == [fresh.nbytes], "what this call does not use makes room for what it does"
     with kept.keeping(pool):
         pass
     assert pool._arrays == [], "nobody used anything"
+
+
+def test_after_an_error_a_pool_begins_anew():
+    pool = kept.Pool()
+    with kept.keeping(pool):
+        kept.empty(SHAPE, np.float32)
+    pool._sizes.append(1 << 30)  # as an interrupt leaves it in the middle of a change
+    with pytest.raises(KeyboardInterrupt), kept.keeping(pool):
+        raise KeyboardInterrupt
+    with kept.keeping(pool):
+        assert kept.empty(SHAPE, np.float32).shape == SHAPE
+        assert len(pool._sizes) == len(pool._arrays) == len(pool._used) == 1
 
 
 def test_between_two_calls_a_pool_keeps_no_more_than_it_may(monkeypatch):

@@ -55,6 +55,7 @@ def test_no_helper_is_started_where_all_is_compiled(cold, monkeypatch):
         assert not first
 
 
+@pytest.mark.slow
 def test_the_helper_begins_with_the_last_of_the_first_list(cold, monkeypatch):
     asked = []
     monkeypatch.setattr(ahead, "_start", asked.append)
@@ -71,6 +72,7 @@ def test_a_helper_that_cannot_be_started_or_fails_is_no_matter(cold, monkeypatch
             assert first
 
 
+@pytest.mark.slow
 def test_the_helper_ends_when_the_work_does_and_leaves_no_half_written_file(cold):
     with compiled_ahead(of_type("float64", *demo.TRAINING)):
         begun = time.monotonic()

@@ -49,7 +49,7 @@ ALLOWED = {
     "bench": ". plot zoo verify model layers optim train data backends kept kernels ops files errors naming",
     "demo": ". backends demo_figures kernels data files model optim train verify zoo plot explanation tracing errors"
     " naming",
-    "demo_figures": ". plot",
+    "demo_figures": ". cores plot",
     "runs": "data model layers optim train zoo plot files errors naming",
     "cli_data": "data plot errors",
     "cli_bench": "bench plot errors",

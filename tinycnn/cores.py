@@ -5,6 +5,7 @@ A kernel's results have the same bits whatever the number.
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -46,3 +47,15 @@ class threads:  # noqa: N801, it is called like a function
 def chosen_threads() -> int | None:
     """How many threads were chosen, or None."""
     return getattr(_chosen, "n", None)
+
+
+def cores() -> int:
+    """How many cores this process may use at once: those that the system lets it have, or fewer if fewer were chosen.
+
+    >>> with threads(1):
+    ...     cores()
+    1
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = os.environ.get("NUMBA_NUM_THREADS", "")
+    return min(allowed, chosen_threads() or allowed, int(said) if said.isdigit() else allowed)

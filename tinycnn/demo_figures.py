@@ -1,14 +1,13 @@
 """The demo's figures, drawn by a second process while this one proves the gradients and records the steps.
 
 matplotlib loads and draws for several seconds, on one core. The other process is a help and no more: where it cannot be
-started, or fails, this one draws; and whatever ends this one ends the other, which then has nothing to draw.
+started, or fails, this one draws. If this one ends before there is anything to draw, the other ends as well.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tinycnn.cores import cores
 
 Array = np.ndarray
 FIGURES = ("curves.png", "confusion.png", "filters.png", "predictions.png", "overview.png")
@@ -59,13 +60,15 @@ class Drawing:
             with suppress(subprocess.TimeoutExpired):
                 if self.process.wait(MOST) == 0:
                     return
+            self.process.kill()  # two would write the same files
+            self.process.wait()
         draw(**self._given)
 
 
 @contextmanager
 def drawing_beside() -> Iterator[Drawing]:
     """A `Drawing` by a process that loads matplotlib meanwhile, where there is a core for it."""
-    process = _start() if (os.cpu_count() or 1) > 1 else None
+    process = _start() if cores() > 1 else None
     try:
         yield Drawing(process)
     finally:
@@ -79,7 +82,7 @@ def drawing_beside() -> Iterator[Drawing]:
 
 def _start() -> subprocess.Popen[bytes] | None:
     nothing = subprocess.DEVNULL
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError):
         command = [sys.executable, "-m", __name__]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing)
     return None

@@ -56,6 +56,10 @@ class Pool:
         del fresh
         return _part(self._arrays[first], wanted, shape, dtype)
 
+    def clear(self) -> None:
+        """Forget all arrays, whoever holds them."""
+        self._sizes, self._arrays, self._used = [], [], []
+
     def rest(self) -> None:
         """Until the next call: keep what this one used, up to AT_REST bytes, and what is a caller's leave to him."""
         left = AT_REST
@@ -116,6 +120,9 @@ def keeping(pool: Pool | None = None) -> Iterator[None]:
     _here.works = True
     try:
         yield
+    except BaseException:
+        pool.clear()  # it may have been in the middle of a change
+        raise
     finally:
         _here.pool, _here.works = None, False
         pool.rest()

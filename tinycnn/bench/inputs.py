@@ -22,6 +22,7 @@ SAME_LOSS = 1e-5  # of the first loss
 SAME_FALL = 1e-2  # of the way that the losses go from there
 SAME_GRADIENT = 1e-2  # rounding tips a ReLU or a pool over here and there: article003's are right to 2e-3 on both
 SAME_RESULT = 1e-3  # of an op: float32, in sums of different order
+PIECE = 100_003  # numbers of a result that its fingerprint looks at together
 MOST = 2000  # times that one turn hands back
 
 
@@ -61,10 +62,13 @@ def fingerprint(y: Any) -> list[float]:
     >>> [round(number, 3) for number in fingerprint([3.0, 4.0])]
     [2.0, 5.0, 4.357]
     """
-    y = np.ascontiguousarray(y, np.float64).ravel()
-    pattern = np.sin(np.arange(min(y.size, 100_003)) + 1.0)
-    pattern = np.resize(pattern, y.size)
-    return [float(y.size), float(np.sqrt(y @ y)), float(y @ pattern / max(1.0, math.sqrt(y.size)))]
+    y = np.ascontiguousarray(y).ravel()
+    pattern = np.sin(np.arange(min(y.size, PIECE)) + 1.0)
+    squares = total = 0.0
+    for begin in range(0, y.size, PIECE):  # piece by piece: the memory of a case is measured as well
+        piece = y[begin : begin + PIECE].astype(np.float64)
+        squares, total = squares + float(piece @ piece), total + float(piece @ pattern[: len(piece)])
+    return [float(y.size), math.sqrt(squares), total / max(1.0, math.sqrt(y.size))]
 
 
 def fingerprints(gradients: Iterable[Any]) -> list[float]:

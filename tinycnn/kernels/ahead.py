@@ -17,6 +17,7 @@ from importlib import import_module
 
 import numpy as np
 
+from tinycnn.cores import cores
 from tinycnn.kernels.code_kept import saving
 from tinycnn.kernels.compiling import Worker
 
@@ -41,7 +42,7 @@ def compiled_ahead(*needed: Sequence[str]) -> Iterator[bool]:
     of the first list, as this process begins with its first.
     """
     missing = [name for some in needed for name in reversed(some) if not _kept(name)]
-    helper = _start(missing) if len(missing) > 1 and (os.cpu_count() or 1) > 1 else None
+    helper = _start(missing) if len(missing) > 1 and cores() > 1 else None
     try:
         yield bool(missing)
     finally:
@@ -63,7 +64,7 @@ def _worker(name: str) -> tuple[Worker, np.dtype]:
 def _start(needed: Sequence[str]) -> subprocess.Popen[bytes] | None:
     """The helper, which lives as long as its end of a pipe; None where the system allows no process."""
     nothing = subprocess.DEVNULL
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError):
         command = [sys.executable, "-m", __name__, *needed]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing)
     return None
@@ -87,7 +88,7 @@ def _leave() -> None:
 
 
 def _leave_with_the_other() -> None:
-    sys.stdin.buffer.read()  # nothing ever comes; it returns when the other end is gone
+    os.read(0, 1)  # nothing ever comes; it returns when the other end is gone
     _leave()
 
 
@@ -100,6 +101,7 @@ def main(needed: Sequence[str]) -> None:
     for name in needed:
         worker, dtype = _worker(name)
         worker.compile(dtype)
+    _leave()
 
 
 if __name__ == "__main__":

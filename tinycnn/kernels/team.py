@@ -193,9 +193,11 @@ def run(threads: int, worker: int, given: int) -> None:
     for helper in _helpers(threads - 1):
         helper.wake()
     begun = time.perf_counter()
-    _lead(_shared, worker, given, threads)
-    worked = time.perf_counter()
-    _wait(_shared, _system)
+    try:
+        _lead(_shared, worker, given, threads)
+    finally:  # also after Ctrl-C: a helper may still write
+        worked = time.perf_counter()
+        _wait(_shared, _system)
     _trust.note(worked - begun, time.perf_counter() - worked)
 
 

@@ -71,9 +71,11 @@ def save(fig: Figure, path: str | os.PathLike) -> None:
     b'PNG'
     """
     buffer, engine = io.BytesIO(), fig.get_layout_engine()
-    if engine is not None:  # else matplotlib would draw all of it twice, the first time for the layout alone
+    if engine is not None and fig.axes:  # else all of it would be drawn twice, the first time for the layout alone
         engine.execute(fig)
         fig.set_layout_engine(None)
-    fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # matplotlib's version would be in it
-    fig.set_layout_engine(engine)
+    try:
+        fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # matplotlib's version would be in it
+    finally:
+        fig.set_layout_engine(engine)
     write_whole(path, buffer.getvalue())

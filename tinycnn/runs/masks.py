@@ -103,7 +103,10 @@ def _check_folder(folder: Path, images: Sequence[Path]) -> None:
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--masks must be a folder, and {folder} is a file")
     seen: dict[str, Path] = {}
+    pictures = {image.resolve() for image in images}
     for image in images:
+        if (mask := folder / f"{image.stem}.png").resolve() in pictures:  # by a link, from either side
+            raise ValueError(f"--masks: {mask} leads to a picture, which its mask would replace: give another folder")
         if image.resolve().parent == folder.resolve():
             raise ValueError(f"--masks: {folder} is where {image} is, and a mask has its picture's name: give another")
         if (other := seen.setdefault(image.stem.lower(), image)) is not image:
