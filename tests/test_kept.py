@@ -14,6 +14,10 @@ def _address(array):
     return array.__array_interface__["data"][0]
 
 
+def _addresses(pool):
+    return [_address(one.array) for one in pool.all]
+
+
 def _network(seed=0):
     layers = [Conv2D(16, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(4)]
     model = Sequential(layers, input_shape=(3, 24, 26), seed=seed)
@@ -94,10 +98,10 @@ def test_what_is_kept_ends_with_the_outermost_context_and_belongs_to_one_thread(
 def test_a_model_that_is_asked_again_takes_no_new_memory():
     model, (x, _) = _network(), _data(48)
     model.predict(x)
-    held = [_address(array) for array in model._pool._arrays]
+    held = _addresses(model._pool)
     assert held
     model.predict(x)
-    assert [_address(array) for array in model._pool._arrays] == held
+    assert _addresses(model._pool) == held
     assert "_pool" not in model.__getstate__()
 
 
@@ -105,26 +109,29 @@ def test_between_two_calls_a_pool_keeps_what_the_last_one_used_and_nobody_holds(
     pool = kept.Pool()
     with kept.keeping(pool):
         mine, free = kept.empty(SHAPE, np.float32), _address(kept.empty((2 * SHAPE[0], SHAPE[1]), np.float32))
-    assert [_address(array) for array in pool._arrays] == [free]
+    assert _addresses(pool) == [free]
     with kept.keeping(pool):
         fresh = kept.empty(SHAPE, np.float32)
         assert _address(fresh) != _address(mine)
-        assert pool._sizes == [fresh.nbytes], "what this call does not use makes room for what it does"
+        assert [one.size for one in pool.all] == [fresh.nbytes], "what this call does not use makes room"
     with kept.keeping(pool):
         pass
-    assert pool._arrays == [], "nobody used anything"
+    assert pool.all == [], "nobody used anything"
 
 
-def test_after_an_error_a_pool_begins_anew():
+def test_an_interrupted_call_leaves_the_pool_in_order():
     pool = kept.Pool()
-    with kept.keeping(pool):
-        kept.empty(SHAPE, np.float32)
-    pool._sizes.append(1 << 30)  # as an interrupt leaves it in the middle of a change
-    with pytest.raises(KeyboardInterrupt), kept.keeping(pool):
+
+    def interrupted():
+        for k in (3, 1, 2):
+            kept.empty((k * SHAPE[0], SHAPE[1]), np.float32)
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), kept.keeping(pool):
+        interrupted()
+    assert [one.size for one in pool.all] == [k * 4 * SHAPE[0] * SHAPE[1] for k in (1, 2, 3)]
     with kept.keeping(pool):
-        assert kept.empty(SHAPE, np.float32).shape == SHAPE
-        assert len(pool._sizes) == len(pool._arrays) == len(pool._used) == 1
+        assert _address(kept.empty(SHAPE, np.float32)) == _address(pool.all[0].array)
 
 
 def test_between_two_calls_a_pool_keeps_no_more_than_it_may(monkeypatch):
@@ -135,7 +142,7 @@ def test_between_two_calls_a_pool_keeps_no_more_than_it_may(monkeypatch):
         arrays = [kept.empty(SHAPE, np.float32) for _ in range(4)]
         del arrays
         kept.empty((3 * SHAPE[0], SHAPE[1]), np.float32)
-    assert pool._sizes == [size, size]
+    assert [one.size for one in pool.all] == [size, size]
 
 
 def test_what_predict_and_evaluate_return_is_the_callers_own():
@@ -198,5 +205,5 @@ def test_steps_after_the_first_few_take_no_new_memory():
 
         for _ in range(5):
             train_step(model, x, y)
-            made.append(len(kept._here.pool._arrays))
+            made.append(len(kept._here.pool.all))
     assert made[1] == made[-1]

@@ -16,9 +16,11 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, insort_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -31,64 +33,62 @@ AT_REST = 256 * 2**20  # bytes that a pool keeps between two calls, at most
 _here = threading.local()
 
 
+@dataclass(slots=True, eq=False)
+class Kept:
+    """An array of bytes in a pool."""
+
+    size: int
+    array: Array
+    used: bool = True  # since the last rest
+
+
 class Pool:
     """Arrays of bytes, each of which is either somebody's or free."""
 
     def __init__(self) -> None:
-        self._sizes: list[int] = []  # in order, and beside each the array that has it
-        self._arrays: list[Array] = []
-        self._used: list[bool] = []  # since the last rest
+        self.all: list[Kept] = []  # by size; changed a whole entry at a time, so that Ctrl-C leaves it in order
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array with whatever stood in it before: a free one that is large enough, or else a new one."""
         wanted = math.prod(shape) * np.dtype(dtype).itemsize
-        place = first = bisect_left(self._sizes, wanted)
-        while place < len(self._sizes) and self._sizes[place] <= ROOM * wanted:
-            if self.holders(place) == NOBODY:
-                self._used[place] = True
-                return _part(self._arrays[place], wanted, shape, dtype)
-            place += 1
-        first -= self._make_room(wanted, first)
-        fresh = np.empty(wanted, np.uint8)  # if there is room for it: before anything is noted
-        self._sizes.insert(first, wanted)
-        self._arrays.insert(first, fresh)
-        self._used.insert(first, True)
-        del fresh
-        return _part(self._arrays[first], wanted, shape, dtype)
-
-    def clear(self) -> None:
-        """Forget all arrays, whoever holds them."""
-        self._sizes, self._arrays, self._used = [], [], []
+        for place in range(bisect_left(self.all, wanted, key=SIZE), len(self.all)):
+            one = self.all[place]
+            if one.size > ROOM * wanted:
+                break
+            if holders(one) == NOBODY:
+                one.used = True
+                return _part(one.array, wanted, shape, dtype)
+        self._make_room(wanted)
+        one = Kept(wanted, np.empty(wanted, np.uint8))
+        insort_left(self.all, one, key=SIZE)
+        return _part(one.array, wanted, shape, dtype)
 
     def rest(self) -> None:
         """Until the next call: keep what this one used, up to AT_REST bytes, and what is a caller's leave to him."""
-        left = AT_REST
-        for place in reversed(range(len(self._arrays))):  # the largest first: they are the dearest
-            size = self._sizes[place]
-            if self._used[place] and self.holders(place) == NOBODY and size <= left:
-                left -= size
-                self._used[place] = False
-            else:
-                self._forget(place)
+        left, stay = AT_REST, []
+        for one in reversed(self.all):  # the largest first: they are the dearest
+            if one.used and holders(one) == NOBODY and one.size <= left:
+                left -= one.size
+                stay.append(one)
+        for one in stay:
+            one.used = False
+        self.all = stay[::-1]
 
-    def _make_room(self, wanted: int, first: int) -> int:
-        """Forget so many bytes of what earlier calls used and this one did not; how many arrays before `first`."""
-        before = 0
-        for place in reversed(range(len(self._arrays))):
+    def _make_room(self, wanted: int) -> None:
+        """Forget so many bytes of what earlier calls used and this one did not, the largest first."""
+        for one in [one for one in reversed(self.all) if not one.used]:
             if wanted <= 0:
                 break
-            if not self._used[place]:
-                wanted -= self._sizes[place]
-                before += place < first
-                self._forget(place)
-        return before
+            wanted -= one.size
+            self.all.remove(one)
 
-    def _forget(self, place: int) -> None:
-        del self._sizes[place], self._arrays[place], self._used[place]
 
-    def holders(self, place: int) -> int:
-        """How many references there are to an array, or, by its views, to its memory."""
-        return sys.getrefcount(self._arrays[place])
+SIZE = attrgetter("size")
+
+
+def holders(one: Kept) -> int:
+    """How many references there are to an array, or, by its views, to its memory."""
+    return sys.getrefcount(one.array)
 
 
 def _part(array: Array, size: int, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -99,7 +99,7 @@ def _count_of_nobody() -> int:
     """What `holders` says of an array that only the pool has."""
     pool = Pool()
     pool.empty((1,), np.uint8)
-    return pool.holders(0)
+    return holders(pool.all[0])
 
 
 NOBODY = _count_of_nobody()
@@ -120,9 +120,6 @@ def keeping(pool: Pool | None = None) -> Iterator[None]:
     _here.works = True
     try:
         yield
-    except BaseException:
-        pool.clear()  # it may have been in the middle of a change
-        raise
     finally:
         _here.pool, _here.works = None, False
         pool.rest()
