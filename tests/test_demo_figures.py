@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinycnn import demo_figures
+from tinycnn import beside, demo_figures
 from tinycnn.demo_figures import Drawing, drawing_beside
 
 GIVEN = {
@@ -59,13 +59,13 @@ def test_without_another_process_this_one_draws(drawn):
 
 
 def test_a_process_that_nobody_waits_for_is_ended(monkeypatch):
-    monkeypatch.setattr(demo_figures, "cores", lambda: 2)
+    monkeypatch.setattr(beside, "cores", lambda: 2)
     with drawing_beside() as drawing:
         assert drawing.process.poll() is None
     assert drawing.process.returncode is not None
 
 
 def test_with_one_core_there_is_no_other_process(monkeypatch):
-    monkeypatch.setattr(demo_figures, "cores", lambda: 1)
+    monkeypatch.setattr(beside, "cores", lambda: 1)
     with drawing_beside() as drawing:
         assert drawing.process is None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from tinycnn import demo
+from tinycnn import beside, demo
 from tinycnn.kernels import ahead
 from tinycnn.kernels.ahead import compiled_ahead, of_type
 
@@ -50,7 +50,7 @@ def test_the_helper_compiles_all_that_is_named_for_this_process_to_find(cold):
 def test_no_helper_is_started_where_all_is_compiled(cold, monkeypatch):
     for worker, dtype in map(ahead._worker, SMALL):
         worker.compile(dtype)
-    monkeypatch.setattr(ahead, "_start", lambda needed: pytest.fail("a helper was started"))
+    monkeypatch.setattr(beside, "_start", lambda *_: pytest.fail("a helper was started"))
     with compiled_ahead(SMALL) as first:
         assert not first
 
@@ -58,11 +58,11 @@ def test_no_helper_is_started_where_all_is_compiled(cold, monkeypatch):
 @pytest.mark.slow
 def test_the_helper_begins_with_the_last_of_the_first_list(cold, monkeypatch):
     asked = []
-    monkeypatch.setattr(ahead, "_start", asked.append)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(beside, "_start", lambda _, *needed: asked.append(needed))
+    monkeypatch.setattr(beside, "cores", lambda: 2)
     with compiled_ahead(SMALL, of_type("float32", "steps._sgd")):
         pass
-    assert asked == [["steps._momentum:float64", "steps._sgd:float64", "steps._sgd:float32"]]
+    assert asked == [("steps._momentum:float64", "steps._sgd:float64", "steps._sgd:float32")]
 
 
 def test_a_helper_that_cannot_be_started_or_fails_is_no_matter(cold, monkeypatch):
@@ -83,11 +83,11 @@ def test_the_helper_ends_when_the_work_does_and_leaves_no_half_written_file(cold
 @pytest.mark.slow
 def test_the_helper_ends_when_the_process_it_helps_is_killed(cold):
     code = (
-        "import time; from tinycnn.kernels import ahead\n"
-        "start = ahead._start\n"
-        "def told(needed):\n"
-        "    helper = start(needed); print(helper.pid, flush=True); return helper\n"
-        "ahead._start = told; ahead.os.cpu_count = lambda: 2\n"
+        "import time; from tinycnn import beside; from tinycnn.kernels import ahead\n"
+        "start = beside._start\n"
+        "def told(*given):\n"
+        "    helper = start(*given); print(helper.pid, flush=True); return helper\n"
+        "beside._start = told; beside.cores = lambda: 2\n"
         f"with ahead.compiled_ahead({of_type('float64', *demo.TRAINING)}): time.sleep(60)\n"
     )
     one = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -29,7 +29,7 @@ ALLOWED = {
     "cores": "",
     "formula": "errors naming",
     "ops": "formula errors naming",
-    "kernels": "cores kept ops formula errors naming",
+    "kernels": "beside cores kept ops formula errors naming",
     "backends": "ops kernels formula errors naming",
     "optim": "backends formula ops.checks errors naming",
     "layers": "kept backends ops formula errors naming",
@@ -49,7 +49,8 @@ ALLOWED = {
     "bench": ". plot zoo verify model layers optim train data backends kept kernels ops files errors naming",
     "demo": ". backends demo_figures kernels data files model optim train verify zoo plot explanation tracing errors"
     " naming",
-    "demo_figures": ". cores plot",
+    "demo_figures": ". beside plot",
+    "beside": "cores",
     "runs": "data model layers optim train zoo plot files errors naming",
     "cli_data": "data plot errors",
     "cli_bench": "bench plot errors",

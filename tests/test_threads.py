@@ -11,7 +11,7 @@ import pytest
 import tinycnn as tc
 from tinycnn import zoo
 from tinycnn.cores import chosen_threads
-from tinycnn.kernels.threads import SMALL, threads_for
+from tinycnn.kernels.threads import MOST, SMALL, space, threads_for
 
 
 def _given(work=10 * SMALL):
@@ -117,3 +117,17 @@ def _in_threads(works):
     for thread in running:
         thread.join()
     return found
+
+
+def test_working_space_stays_unless_it_is_large():
+    def place(size):
+        with threads_for(1):
+            own = space(np.dtype(np.float32), size)
+            assert own.size >= size
+            return own.base is None, own.__array_interface__["data"][0]
+
+    assert place(1000) == place(500)
+    large = space(np.dtype(np.float32), MOST + 1)
+    assert large.size == MOST + 1
+    assert place(1000)[1] != large.__array_interface__["data"][0]
+    assert space(np.dtype(np.float32), 1000).size <= MOST

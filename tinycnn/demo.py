@@ -70,32 +70,30 @@ def run_demo(out: str | Path = "runs/demo", epochs: int = EPOCHS, seed: int = 0)
     print(f"Handwritten digits: {len(train)} to learn from, {len(val)} to watch by, {len(test)} to be judged on.\n")
     print(zoo.digits(seed).summary(), end="\n\n")
     with drawing_beside() as drawing:
-        return _told(Path(out), epochs, seed, train, val, test, drawing, started)
+        with _kernels_ahead():
+            model, history = train_digits(train, val, seed, epochs, verbose=1)
+            drawing.begin(**_to_draw(Path(out), model, history, test))
+            report = _prove(model, train, seed)
+        loss, accuracy = model.evaluate(test.x, test.y)  # the one look at the test part
+        wrong = round((1 - accuracy) * len(test))
+        print(f"Test accuracy {accuracy:.2%}: {wrong} of {len(test)} unseen pictures taken for another digit "
+              f"(loss {loss:.3f}).\n")  # fmt: skip
+        print(f"Drawing the figures and writing all of it to {out} …", flush=True)
+        files = write_results(Path(out), model, history, test, drawing)
+    result = DemoResult(accuracy, report.worst_error, report.passed, time.perf_counter() - started, files)
+    _say_what_next(Path(out), result)
+    return result
 
 
-def _told(
-    out: Path, epochs: int, seed: int, train: Dataset, val: Dataset, test: Dataset, drawing: Drawing, started: float
-) -> DemoResult:  # fmt: skip
-    with _kernels_ahead():
-        model, history = train_digits(train, val, seed, epochs, verbose=1)
-        drawing.begin(**_to_draw(out, model, history, test))
-        print("\nAsking every gradient for proof …", flush=True)
-        # the pictures where p − t is not all rounding
-        hardest = least_sure(model.predict_proba(train.x), train.y)[:CHECKED_EXAMPLES]
-        report = check_model(model, train.x[hardest].astype(np.float64), train.y[hardest], seed=seed)
+def _prove(model: Sequential, train: Dataset, seed: int) -> Any:
+    """Check the gradient on the pictures where p − t is not all rounding, and say how it went."""
+    print("\nAsking every gradient for proof …", flush=True)
+    hardest = least_sure(model.predict_proba(train.x), train.y)[:CHECKED_EXAMPLES]
+    report = check_model(model, train.x[hardest].astype(np.float64), train.y[hardest], seed=seed)
     verdict = "proved" if report.passed else f"WRONG\n{report}"
     print(f"Gradients of this very network against the complex step: worst relative error "
           f"{report.worst_error:.1e}, {verdict}.")  # fmt: skip
-
-    loss, accuracy = model.evaluate(test.x, test.y)  # the one look at the test part
-    wrong = round((1 - accuracy) * len(test))
-    print(f"Test accuracy {accuracy:.2%}: {wrong} of {len(test)} unseen pictures taken for another digit "
-          f"(loss {loss:.3f}).\n")  # fmt: skip
-    print(f"Drawing the figures and writing all of it to {out} …", flush=True)
-    files = write_results(out, model, history, test, drawing)
-    result = DemoResult(accuracy, report.worst_error, report.passed, time.perf_counter() - started, files)
-    _say_what_next(out, result)
-    return result
+    return report
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.cores import cores
+from tinycnn.beside import Helper, helper
 
 Array = np.ndarray
 FIGURES = ("curves.png", "confusion.png", "filters.png", "predictions.png", "overview.png")
@@ -42,7 +42,7 @@ def draw(
 class Drawing:
     """Somebody who has his pencils ready: `begin` says what to draw, `finish` waits until it is drawn."""
 
-    def __init__(self, process: subprocess.Popen[bytes] | None):
+    def __init__(self, process: Helper | None):
         self.process = process
         self._given: dict[str, Any] = {}
 
@@ -68,24 +68,8 @@ class Drawing:
 @contextmanager
 def drawing_beside() -> Iterator[Drawing]:
     """A `Drawing` by a process that loads matplotlib meanwhile, where there is a core for it."""
-    process = _start() if cores() > 1 else None
-    try:
+    with helper(__name__) as process:
         yield Drawing(process)
-    finally:
-        if process is not None:
-            process.kill()
-            process.wait()
-            with suppress(OSError):
-                assert process.stdin is not None
-                process.stdin.close()
-
-
-def _start() -> subprocess.Popen[bytes] | None:
-    nothing = subprocess.DEVNULL
-    with suppress(OSError, ValueError, TypeError):
-        command = [sys.executable, "-m", __name__]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing)
-    return None
 
 
 def _packed(out: Path, history: Mapping[str, Any], classes: Sequence[str], **arrays: Array) -> bytes:

@@ -8,16 +8,15 @@ cannot be started, or fails, this process compiles everything itself, and whatev
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 
 import numpy as np
 
-from tinycnn.cores import cores
+from tinycnn.beside import helper
 from tinycnn.kernels.code_kept import saving
 from tinycnn.kernels.compiling import Worker
 
@@ -42,12 +41,11 @@ def compiled_ahead(*needed: Sequence[str]) -> Iterator[bool]:
     of the first list, as this process begins with its first.
     """
     missing = [name for some in needed for name in reversed(some) if not _kept(name)]
-    helper = _start(missing) if len(missing) > 1 and cores() > 1 else None
-    try:
+    if len(missing) < 2:
         yield bool(missing)
-    finally:
-        if helper is not None:
-            _end(helper)
+        return
+    with helper(__name__, *missing, leaving=LEAVING):
+        yield True
 
 
 def _kept(name: str) -> bool:
@@ -59,26 +57,6 @@ def _worker(name: str) -> tuple[Worker, np.dtype]:
     place, dtype = name.split(":")
     module, function = place.split(".")
     return getattr(import_module(f"tinycnn.kernels.{module}"), function), np.dtype(dtype)
-
-
-def _start(needed: Sequence[str]) -> subprocess.Popen[bytes] | None:
-    """The helper, which lives as long as its end of a pipe; None where the system allows no process."""
-    nothing = subprocess.DEVNULL
-    with suppress(OSError, ValueError, TypeError):
-        command = [sys.executable, "-m", __name__, *needed]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing)
-    return None
-
-
-def _end(helper: subprocess.Popen[bytes]) -> None:
-    assert helper.stdin is not None
-    with suppress(OSError):
-        helper.stdin.close()
-    try:
-        helper.wait(LEAVING)
-    except subprocess.TimeoutExpired:
-        helper.kill()
-        helper.wait()
 
 
 def _leave() -> None:

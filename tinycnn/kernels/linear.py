@@ -26,7 +26,6 @@ STRIP = 4 * TAPS  # outputs that share one pass over x
 FEW = 12  # rows for which nothing is laid out anew: it would cost more than it saves
 PIECE = 2 * STEPS  # inputs that are worked on at a time
 NEAR = 16 * 1024  # numbers that are laid out at a time
-KEPT = 4 * 1024 * 1024  # numbers of working space that may stay for good; a batch of all data needs more
 
 
 def linear_forward(x: Array, w: Array, b: Array | None) -> tuple[Array, tuple]:
@@ -127,9 +126,8 @@ def _gradients(dy: Array, x: Array, w: Array, dx: Array, dw: Array, both: bool) 
         width = max(min(NEAR // longer, -(-C // threads)) // (2 * lanes), 1) * 2 * lanes
         pitch = -(-N // lanes) * lanes
         size = longer * width + max(F, lanes) * pitch
-        room = empty if threads * size > KEPT else lambda size, dtype: space(dtype, size)
         _backward(threads, x.dtype, tiles_for(x.dtype), dx, dw, dy, x, w, steps(N, F), steps(F, pitch),
-                  steps(longer, 1), np.zeros(width, x.dtype), room(threads * size, x.dtype), size, N, F, C, width,
+                  steps(longer, 1), np.zeros(width, x.dtype), space(x.dtype, threads * size), size, N, F, C, width,
                   pitch, int(both), lanes)  # fmt: skip
 
 

@@ -14,10 +14,12 @@ import numba
 import numpy as np
 
 from tinycnn.cores import chosen_threads
+from tinycnn.kept import empty
 
 Array = np.ndarray
 
 SMALL = 1_000_000  # with fewer multiplications than this, waking a second thread costs more than it saves
+MOST = 4 * 1024 * 1024  # numbers of working space that stay; a batch of all the data may need more
 PARTS = 16  # a sum over a batch is made of at most so many partial sums, added in order
 
 _lock = threading.Lock()
@@ -44,17 +46,13 @@ class threads_for:  # noqa: N801, it is called like a function
 
 
 def space(dtype: Any, size: int) -> Array:
-    """Working space, with whatever the last call left in it; only inside `threads_for`."""
+    """Working space, with whatever the last call left in it; only inside `threads_for`. What is large is given back."""
+    if size > MOST:
+        return empty((size,), dtype)
     kept = _spaces.get(dtype)
     if kept is None or kept.size < size:
         kept = _spaces[dtype] = np.empty(size, dtype)
     return kept
-
-
-def forget_space() -> None:
-    """Give the working space back to the system."""
-    with _lock:
-        _spaces.clear()
 
 
 def plain(array: Array) -> Array:
