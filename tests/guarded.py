@@ -153,6 +153,42 @@ def conv() -> None:
             assert all(a is None or np.isfinite(a).all() for a in (y, *conv2d_relu_backward(dy, cache)))
 
 
+def squares() -> None:
+    """Drawn convolutions by squares, alone and fused, in pieces of every size."""
+    from test_winograd import drawn
+
+    from tinycnn import kernels
+    from tinycnn.kernels import conv as module
+    from tinycnn.kernels import conv_pack, conv_plan, fused, winograd, winograd_plan
+    from tinycnn.kernels.conv_blocks import DX
+    from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
+
+    for one in (module, conv_pack, fused, winograd):
+        one.empty = lambda shape, kind: guarded(np.full(shape, np.nan if kind != np.uint8 else 255, kind), end)
+    for one in (module, fused):
+        one.empty_like = lambda a: guarded(np.empty(a.shape, a.dtype), end)
+    module.space = lambda kind, size: guarded(np.full(size, np.nan, kind), end)
+    rng = np.random.default_rng(1)
+    for k in range(60):
+        end, least = k % 2 == 0, int(rng.choice([1, 20, 128]))
+        winograd_plan.LEAST, winograd_plan.MOST, winograd_plan.NEAR = least, 2 * least, int(rng.choice([1, 30, 128]))
+        conv_plan.FEW = int(rng.choice([0, 32768]))
+        conv_plan.plan_conv.cache_clear()
+        _kept.clear()
+        arrays, options = drawn(rng, most=22)
+        x, w, b = (None if a is None else guarded(a.astype(np.float32), end) for a in arrays)
+        y, cache = kernels.conv2d_forward(x, w, b, **options)
+        dy = guarded(rng.normal(size=y.shape).astype(np.float32), end)
+        dx = guarded(np.full_like(x, np.nan), end)
+        module.gradients(dy, x, w, cache[1], DX, dx, w, w)
+        assert all(np.isfinite(a).all() for a in (y, dx))
+        for pool, remember in ((0, False), (0, True), (2, True)):
+            y, cache = conv2d_relu_forward(x, w, b, **options, pool=pool, remember=remember)
+            assert np.isfinite(y).all()
+            dy = guarded(rng.normal(size=y.shape).astype(np.float32), end)
+            assert not remember or all(a is None or np.isfinite(a).all() for a in conv2d_relu_backward(dy, cache))
+
+
 def others() -> None:
     """Pools, linear maps, norms, activations and enlargement, on rows of every length."""
     from tinycnn import kernels

@@ -20,6 +20,7 @@ from tinycnn.kernels.conv_blocks import (
     images_of_piece,
     lay_out_dy,
     piece,
+    room_of_images,
     rows_of_dx,
     windows_of_strip,
     write_out,
@@ -30,6 +31,8 @@ from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
 from tinycnn.kernels.rows import clear_row
 from tinycnn.kernels.threads import PARTS, covered, plain, space, threads_for
 from tinycnn.kernels.tile import strip_width, tiles_for
+from tinycnn.kernels.winograd import convolve_squares
+from tinycnn.kernels.winograd_plan import SquarePlan
 from tinycnn.ops.checks import Array, floating, four_sides, pair, upstream
 from tinycnn.ops.conv import check_conv_shapes
 
@@ -105,6 +108,30 @@ def convolve(
     x: Array, w: Array, b: Array | None, plan: Plan, y: Array, kept: Array = NOTHING, after: int = ALONE
 ) -> Array:
     """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`."""
+    if plan.squares is not None:
+        for n in _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE):
+            _convolve(x[n : n + 1], w, b, plan, y[n : n + 1], _of_image(kept, n), after)
+        return y
+    return _convolve(x, w, b, plan, y, kept, after)
+
+
+def _of_image(kept: Array, n: int) -> Array:
+    """What is kept of one image, if anything is."""
+    return kept if kept is NOTHING else kept[n : n + 1]
+
+
+def _by_squares(
+    x: Array, w: Array, b: Array | None, plan: SquarePlan, y: Array, kept: Array, after: int, kept_before: Array,
+    before: int,
+) -> list[int]:  # fmt: skip
+    s = plan.sizes
+    with threads_for(_work(w, s, len(x))) as threads:
+        own = space(x.dtype, threads * plan.space)
+        bias = _filled_up(b, 1, s.F, s.FP, x.dtype)
+        return convolve_squares(threads, x, w, bias, plan, own, y, kept, after, kept_before, before)
+
+
+def _convolve(x: Array, w: Array, b: Array | None, plan: Plan, y: Array, kept: Array, after: int) -> Array:
     s = plan.sizes
     with threads_for(_work(w, s, len(x))) as threads:
         own = space(x.dtype, threads * plan.space)
@@ -125,7 +152,21 @@ def gradients(
     dw is made of partial sums over fixed parts of the batch, added up first to last: the same bits for any number of
     threads. `b` is added to dx, for a transposed convolution.
     """
-    s, dy, size = plan.sizes, plain(dy), plan.sizes.groups * plan.sizes.FP * w[0].size
+    dy = plain(dy)
+    if wanted & DX and plan.squares_of_dx is not None:
+        spoiled = _by_squares(dy, w, b, plan.squares_of_dx, dx, NOTHING, ALONE, kept, after)
+        for n in spoiled:
+            _gradients(dy[n : n + 1], x[n : n + 1], w, plan, DX, dx[n : n + 1], dw, db, b, _of_image(kept, n), after)
+        wanted -= DX
+    if wanted:
+        _gradients(dy, x, w, plan, wanted, dx, dw, db, b, kept, after)
+
+
+def _gradients(
+    dy: Array, x: Array, w: Array, plan: Plan, wanted: int, dx: Array, dw: Array, db: Array, b: Array | None,
+    kept: Array, after: int,
+) -> None:  # fmt: skip
+    s, size = plan.sizes, plan.sizes.groups * plan.sizes.FP * w[0].size
     parts, sums_of_part = min(PARTS, max(SUMS // size, 4), _pieces(s, len(x))), size + s.F if wanted & DW else 0
     with threads_for(2 * _work(w, s, len(x))) as threads:
         own = space(dy.dtype, threads * plan.space_backward + parts * sums_of_part)
@@ -170,7 +211,8 @@ def _by_ops(dy: Array, given: tuple) -> tuple[Array, Array, Array | None]:
 @Worker
 def _forward(t, workers, given):
     tiles, y, kept, x, w, bias, offsets, o, own, size, packs, s, N, after = unpack(given, "TxuxxxiOxnnSnn")
-    mine, items = own[t * size :], N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
+    mine, begin = own[t * size :], room_of_images(s)
+    items = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
     packed, item = w, next_part(given)
     if packs and item < items:
         packed = mine[size - packs :]
@@ -187,9 +229,9 @@ def _forward(t, workers, given):
                     windows_of_strip(tiles, source, x0, packed, bias, offsets, o, mine, s, r, images * some * s.OW, g,
                                      f, width)  # fmt: skip
                     if after == ALONE:
-                        write_out(y, n, images, mine, s, g, f, width, u + r, some)
+                        write_out(y, n, images, mine, begin, s, g, f, width, u + r, some)
                     else:
-                        cut_out(y, kept, n, images, mine, s, after, g, f, width, u + r, some)
+                        cut_out(y, kept, n, images, mine, begin, s, after, g, f, width, u + r, some)
                 f += width
         item = next_part(given)
 

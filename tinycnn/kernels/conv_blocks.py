@@ -86,9 +86,9 @@ def turn_in_space(own, to, begin, width, pixels, s):
 
 
 @kernel
-def write_out(y, n, images, own, s, g, f, width, u, rows):
-    """A strip of results to where it belongs in y."""
-    begin, FG, size, pixels = room_of_images(s), s.F // s.groups, s.OH * s.OW, rows * s.OW
+def write_out(y, n, images, own, begin, s, g, f, width, u, rows):
+    """A strip of results, from own[begin] on, to where it belongs in y."""
+    FG, size, pixels = s.F // s.groups, s.OH * s.OW, rows * s.OW
     there = min(width, FG - f)
     lines = begin + s.tile
     turned = there < s.lanes or pixels < s.lanes

@@ -19,6 +19,7 @@ import numpy as np
 
 from tinycnn.kernels.compiling import record
 from tinycnn.kernels.vectors import REGISTERS
+from tinycnn.kernels.winograd_plan import SquarePlan, plan_squares, plan_squares_of_dx
 from tinycnn.ops.window import Window, place_pool, place_window
 
 Array = np.ndarray
@@ -91,6 +92,8 @@ class Plan(NamedTuple):
     packs: int  # how many of them, the last, a core needs to pack the weights for itself; 0 if it does not
     packs_backward: int
     seen: tuple[int, int]  # height and width of what comes out, pooled if there is a pool
+    squares: SquarePlan | None  # how it is done with fewer multiplications, if it can be
+    squares_of_dx: SquarePlan | None
 
 
 @lru_cache(maxsize=256)
@@ -112,10 +115,12 @@ def plan_conv(
     few = F * w_shape[1] * s.KK <= FEW
     packs = few * packed_size(s.FP, w_shape[1] * s.KK, s), few * packed_size(s.CP, F // groups * s.KK, s)
     images, dy, turned = room_of_images(s), room_of_dy(s), 2 * s.lanes * s.line
+    fast = bytes_each == 4 and groups == 1 and (g.KH, g.KW, g.sv, g.sh, g.dv, g.dh) == (3, 3, 1, 1, 1, 1)
     return Plan(
         s, np.concatenate(tables).astype(np.int64), starts, order,
         images + s.tile + turned + packs[0], images + dy + s.tile + s.sh * turned + packs[1], *packs,
-        (last.OH, last.OW),
+        (last.OH, last.OW), plan_squares(s, flip, N, few) if fast else None,
+        plan_squares_of_dx(s, g.bottom, g.right, flip, N, few) if fast else None,
     )  # fmt: skip
 
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.activation import relu_backward, relu_forward
-from tinycnn.kernels.conv import arguments, conv2d_backward, conv2d_forward, convolve, gradients
+from tinycnn.kernels.conv import NOTHING, arguments, conv2d_backward, conv2d_forward, convolve, gradients
 from tinycnn.kernels.conv_blocks import DW, DX
 from tinycnn.kernels.conv_plan import plan_conv
-from tinycnn.kernels.fused_blocks import RELU, RELU_POOL
+from tinycnn.kernels.fused_blocks import RELU, RELU_ALONE, RELU_POOL
 from tinycnn.kernels.fused_rows import SHORTEST
 from tinycnn.kernels.pool import max_pool2d_backward, max_pool2d_forward
 from tinycnn.kernels.threads import covered, plain
@@ -27,9 +27,11 @@ from tinycnn.ops.checks import Array, upstream
 
 def conv2d_relu_forward(
     x: Array, w: Array, b: Array | None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
-    flip: bool = False, pool: int = 0,
-) -> tuple[Array, tuple]:  # fmt: skip
+    flip: bool = False, pool: int = 0, remember: bool = True,
+) -> tuple[Array, tuple | None]:  # fmt: skip
     """Convolve and keep what is positive; with pool=2, of every 2×2 numbers the largest.
+
+    What need not `remember` where each number came from has no cache, and no backward pass.
 
     >>> conv2d_relu_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), np.zeros(1), pool=2)[0]
     array([[[[4.]]]])
@@ -43,6 +45,8 @@ def conv2d_relu_forward(
     plan = plan_conv(x.shape[1:], w.shape, *options, len(x), x.itemsize, pool)
     OH, OW = plan.seen
     y = empty((len(x), len(w), OH, OW), x.dtype)
+    if not (remember or pool):
+        return convolve(x, w, b, plan, y, NOTHING, RELU_ALONE), None
     kept = empty((len(x), len(w), OH, max(OW, SHORTEST)), np.uint8)
     convolve(x, w, b, plan, y, kept, RELU_POOL if pool else RELU)
     return y, (kept, y.shape, (x, w, b is not None, options, pool), plan)

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from tinycnn.kernels.compiling import kernel
 from tinycnn.kernels.conv_blocks import room_of_images, turn_in_space
-from tinycnn.kernels.fused_rows import SHORTEST, relu_pool_row, relu_row, uncut_row, unpool_row
+from tinycnn.kernels.fused_rows import SHORTEST, cut_row, relu_pool_row, relu_row, uncut_row, unpool_row
 from tinycnn.kernels.rows import zero_row
 
 ALONE, RELU, RELU_POOL = 0, 1, 2  # what comes after a convolution; its number is also the step from window to window
+RELU_ALONE = 3  # a ReLU of which nothing need be remembered
 
 
 @kernel
-def cut_out(y, kept, n, images, own, s, after, g, f, width, u, rows):
-    """A strip of results, cut at 0 and pooled, on its way to y."""
-    begin, FG, OH, OW = room_of_images(s), s.F // s.groups, s.OH // after, s.OW // after
+def cut_out(y, kept, n, images, own, begin, s, after, g, f, width, u, rows):
+    """A strip of results, from own[begin] on, cut at 0 and pooled on its way to y."""
+    step = 1 if after == RELU_ALONE else after
+    FG, OH, OW = s.F // s.groups, s.OH // step, s.OW // step
     lines, byte_row = begin + s.tile, max(OW, SHORTEST)
     turn_in_space(own, lines, begin, width, images * rows * s.OW, s)
     for m in range(images):
         for j in range(min(width, FG - f)):
-            row, begin = ((n + m) * s.F + g * FG + f + j) * OH + u // after, lines + j * s.line + m * rows * s.OW
+            row, begin = ((n + m) * s.F + g * FG + f + j) * OH + u // step, lines + j * s.line + m * rows * s.OW
+            if after == RELU_ALONE:
+                cut_row(y, row * OW, own, begin, rows * OW)
+                continue
             if after == RELU and OW >= SHORTEST:
                 relu_row(y, row * OW, kept, row * OW, own, begin, rows * OW)
                 continue
-            for r in range(row, row + rows // after):
+            for r in range(row, row + rows // step):
                 if after == RELU_POOL:
                     relu_pool_row(y, r * OW, kept, r * byte_row, own, begin, begin + s.OW, OW)
                 else:
                     relu_row(y, r * OW, kept, r * byte_row, own, begin, OW)
-                begin += after * s.OW
+                begin += step * s.OW
 
 
 @kernel

@@ -72,6 +72,21 @@ def relu_row(typingctx, y, at, kept, kept_at, x, start, n):
 
 
 @intrinsic
+def cut_row(typingctx, y, at, x, start, n):
+    """y[at:] = relu(x[start:]), n numbers."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        y, at, x, start, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        y, x, taps = w.at(y, at), w.at(x, start), _taps(w.lanes, 0)
+        over_row(w, n, lambda k, mask: w.store(_cut(w, w.load(w.at(x, k), mask), taps)[0], w.at(y, k), mask))
+        return context.get_dummy_value()
+
+    return types.void(y, i, x, i, i), write
+
+
+@intrinsic
 def relu_pool_row(typingctx, y, at, kept, kept_at, x, upper, lower, n):
     """y[at:] = the largest of each 2×2 window of two rows, cut at 0; n windows, and a byte each in kept[kept_at:]."""
     i = types.intp

@@ -13,6 +13,8 @@ from tinycnn.kernels.rows import copy_row, row_sum
 from tinycnn.kernels.threads import covered, plain, threads_for
 from tinycnn.ops.checks import Array, floating, four_sides, number, upstream
 
+MOVED = 4  # a number that is copied takes as long as so many multiplications
+
 
 def pad2d_forward(x: Array, padding: Any, value: float = 0.0) -> tuple[Array, tuple]:
     """Surround every image with a border of `value`: `ops.pad2d_forward`, compiled.
@@ -55,7 +57,7 @@ def concat_forward(a: Array, b: Array) -> tuple[Array, tuple]:
         return ops.concat_forward(a, b)
     a, b, N = plain(a), plain(b), len(a)
     y = empty((N, a.shape[1] + b.shape[1], *a.shape[2:]), a.dtype)
-    with threads_for(y.size) as threads:
+    with threads_for(MOVED * y.size) as threads:
         _join(threads, y.dtype, y, a, b, N, a.size // N, b.size // N)
     return y, (a.shape[1], y.shape)
 
@@ -67,7 +69,7 @@ def concat_backward(dy: Array, cache: tuple) -> tuple[Array, Array]:
     if not covered(dy) or CA in (0, C):
         return ops.concat_backward(dy, cache)
     dy, da, db = plain(dy), empty((N, CA, *pixels), dy.dtype), empty((N, C - CA, *pixels), dy.dtype)
-    with threads_for(dy.size) as threads:
+    with threads_for(MOVED * dy.size) as threads:
         _part(threads, dy.dtype, da, db, dy, N, da.size // N, db.size // N)
     return da, db
 

@@ -34,7 +34,11 @@ def left_and_right(w: Writer, pointer: Any, k: Any, n: Any, mask: Any) -> tuple[
     """The numbers at even and at odd places of a row: of pairs k and on, of n in all."""
     masks = _masks(w, n, mask)
     start = w.at(pointer, w.builder.mul(k, count(2)))
-    one, two = w.load(start, masks[0]), w.load(w.at(start, count(w.lanes)), masks[1])
+    return halves(w, w.load(start, masks[0]), w.load(w.at(start, count(w.lanes)), masks[1]))
+
+
+def halves(w: Writer, one: Any, two: Any) -> tuple[Any, Any]:
+    """The numbers at even and at odd places of two vectors in a row."""
     even = list(range(0, 2 * w.lanes, 2))
     shuffle = w.builder.shuffle_vector
     return shuffle(one, two, _places(w.lanes, even)), shuffle(one, two, _places(w.lanes, [e + 1 for e in even]))

@@ -1,0 +1,116 @@
+"""Which convolutions are done by Winograd's products (`winograd`), and how they are cut into pieces for the cache."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tinycnn.kernels.compiling import record
+from tinycnn.kernels.tile import NARROW, WIDE
+from tinycnn.kernels.winograd_rows import FORMS
+
+CACHE = 384 * 1024
+NEAR = 128
+LEAST, MOST = 128, 256
+FEWEST = 16  # channels and filters, with fewer of which the additions around take longer than what they save
+SMALLEST = 64  # pixels of an image, with fewer of which the weights take longest
+
+
+class Squares(NamedTuple):
+    """Where everything lies in the working space of a piece, in the order of the space."""
+
+    across: int  # squares in a row of them
+    near: int  # rows of squares whose products lie in the cache at once
+    pitch: int  # from one row of a laid-out channel to the next
+    mixed: int  # where the mixed pixels begin
+    line: int  # from one channel of them to the next
+    apart: int  # and from one form to the next
+    products: int  # where the products begin
+    results: int  # where results begin; what follows them is as `Sizes` says
+    weights: int  # where the weights begin that a core mixes for itself, and what it needs for that
+
+
+record("Q", Squares)
+
+
+class Roles(NamedTuple):
+    """Whose filters they are: those of a convolution, or of its dx, in which channels and filters change places."""
+
+    step: int  # from one lane of filters to the next among the weights
+    line: int  # and from one channel to the next
+    turned: int  # 1 if the filters are turned around
+
+
+record("R", Roles)
+
+
+class SquarePlan(NamedTuple):
+    """A convolution by squares: sizes of its pieces, and how much working space each core needs."""
+
+    sizes: Any
+    squares: Squares
+    roles: Roles
+    space: int
+    packs: int  # how many numbers of it each core's own weights take; 0 if they are mixed beforehand
+
+
+def plan_squares(s: Any, flip: bool, N: int, few: bool) -> SquarePlan | None:
+    """The convolution of these sizes by squares, or None if it is none for them: F filters of 3×3, one step apart."""
+    roles = Roles(s.C * 9, 9, int(flip))
+    return _planned(s, roles, N, few) if _is_for_squares(s) else None
+
+
+def plan_squares_of_dx(s: Any, bottom: int, right: int, flip: bool, N: int, few: bool) -> SquarePlan | None:
+    """The same for its dx, a convolution of dy with the filters turned around, which are its channels now."""
+    if max(s.top, s.left, bottom, right) > 2:
+        return None
+    mirrored = s._replace(C=s.F, H=s.OH, W=s.OW, F=s.C, OH=s.H, OW=s.W, FP=s.CP, top=2 - s.top, left=2 - s.left)
+    return _planned(mirrored, Roles(9, s.C * 9, int(not flip)), N, few) if _is_for_squares(mirrored) else None
+
+
+def _is_for_squares(s: Any) -> bool:
+    """Whether there is something to win: enough channels and filters, and squares that do not reach far beyond."""
+    squares = -(-s.OH // 2) * -(-s.OW // 2)
+    fits = FORMS * squares * 1.35 < 9 * s.OH * s.OW
+    return fits and min(s.C, s.F) >= FEWEST and s.OH * s.OW >= SMALLEST
+
+
+def _planned(s: Any, roles: Roles, N: int, few: bool) -> SquarePlan:
+    across, down = -(-s.OW // 2), -(-s.OH // 2)
+    G, rows, blocks = _pieces(s, across, down, N)
+    near = max(NEAR // across, 1) if G == 1 else rows
+    near = min(near, rows)
+    pitch, squares, most = 2 * across + 2, G * rows * across, G * near * across
+    line = _apart(squares + max(s.lanes, NARROW, WIDE))
+    apart, width = _apart(s.C * line), 2 * s.lanes
+    mixed = _apart((2 * rows + 2) * pitch + 4 * s.lanes)
+    products = mixed + FORMS * apart
+    results = products + (most + max(NARROW, WIDE)) * FORMS * width
+    pixels = G * min(2 * near, s.OH) * s.OW
+    behind = results + (pixels + s.lanes) * width
+    turned = _apart(pixels + s.lanes)
+    weights = behind + width * turned
+    packs = few * FORMS * s.FP * s.C
+    sizes = s._replace(
+        groups=1, G=G, R=min(2 * rows, s.OH), blocks=blocks, near=2 * near, line=turned, tile=behind - results
+    )
+    where = Squares(across, near, pitch, mixed, line, apart, products, results, weights)
+    scratch = 9 * s.lanes + s.lanes**2
+    return SquarePlan(sizes, where, roles, weights + packs + scratch, packs)
+
+
+def _pieces(s: Any, across: int, down: int, N: int) -> tuple[int, int, int]:
+    """Images that are worked on together, rows of squares in a piece, and pieces in an image."""
+    enough = min(max(CACHE // (4 * FORMS * s.C), LEAST), MOST)
+    if across * down <= enough:
+        return max(min(enough // (across * down), N // 4), 1), down, 1
+    most = max(round(enough / across), 1)
+    if N * -(-down // most) < 4:  # few images: more pieces, so that there is work for all threads
+        most = max(min(most, -(-down // 4)), 1)
+    blocks = -(-down // most)
+    rows = -(-down // blocks)
+    return 1, rows, -(-down // rows)
+
+
+def _apart(numbers: int) -> int:
+    """At least so many numbers of float32, and an odd number of cache lines (64 bytes): no two lie on the same."""
+    return (-(-numbers // 16) | 1) * 16
