@@ -122,7 +122,7 @@ def conv() -> None:
 
     from tinycnn import kernels
     from tinycnn.kernels import conv as module
-    from tinycnn.kernels import conv_pack, conv_plan, fused
+    from tinycnn.kernels import conv_pack, conv_plan, fused, pointwise
     from tinycnn.kernels.conv_blocks import DX
     from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
 
@@ -130,15 +130,17 @@ def conv() -> None:
         one.empty = lambda shape, kind: guarded(np.full(shape, np.nan if kind != np.uint8 else 255, kind), end)
     for one in (module, fused):
         one.empty_like = lambda a: guarded(np.empty(a.shape, a.dtype), end)
-    module.space = lambda kind, size: guarded(np.full(size, np.nan, kind), end)
+    module.space = pointwise.space = lambda kind, size: guarded(np.full(size, np.nan, kind), end)
     rng = np.random.default_rng(1)
-    for k in range(120):
+    for k in range(150):
         end, dtype = k % 2 == 0, (np.float32, np.float64)[k // 2 % 2]
         conv_plan.CACHE, conv_plan.NEAR = (int(rng.choice(some)) for some in ([2048, 16384, 262144], [8, 256]))
         conv_plan.FEW = int(rng.choice([0, 32768]))
         conv_plan.plan_conv.cache_clear()
         _kept.clear()
         arrays, options = drawn(rng, widest=30, batch=20)
+        if k >= 120:  # 1×1
+            arrays, options = (arrays[0], rng.normal(size=(len(arrays[1]), arrays[0].shape[1], 1, 1)), arrays[2]), {}
         x, w, b = (None if a is None else guarded(a.astype(dtype), end) for a in arrays)
         y, cache = kernels.conv2d_forward(x, w, b, **options)
         dy = guarded(rng.normal(size=y.shape).astype(dtype), end)

@@ -15,7 +15,7 @@ def _address(array):
 
 
 def _addresses(pool):
-    return [_address(one.array) for one in pool.all]
+    return [_address(one.array) + one.begin for one in pool.all]
 
 
 def _network(seed=0):
@@ -131,7 +131,13 @@ def test_an_interrupted_call_leaves_the_pool_in_order():
         interrupted()
     assert [one.size for one in pool.all] == [k * 4 * SHAPE[0] * SHAPE[1] for k in (1, 2, 3)]
     with kept.keeping(pool):
-        assert _address(kept.empty(SHAPE, np.float32)) == _address(pool.all[0].array)
+        assert _address(kept.empty(SHAPE, np.float32)) == _addresses(pool)[0]
+
+
+def test_what_is_kept_begins_where_a_cache_line_does():
+    with kept.keeping():
+        held = [kept.empty((10_000 + 7 * k, 3), np.float32) for k in range(20)]
+        assert all(_address(array) % kept.LINE == 0 for array in held)
 
 
 def test_between_two_calls_a_pool_keeps_no_more_than_it_may(monkeypatch):

@@ -14,6 +14,7 @@ from oracles import assert_same
 from tinycnn import kernels, ops
 from tinycnn.cores import threads
 from tinycnn.kernels import conv_plan
+from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
 
 DTYPES = [np.float32, np.float64]
 
@@ -88,12 +89,27 @@ def test_images_of_several_blocks_and_batches_of_several_parts(dtype, monkeypatc
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 1, 9), (2, 3, 64, 4), (1, 2, 1, 300)])
-def test_a_1x1_kernel_reads_images_where_they_lie(dtype, shape):
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 1, 9), (2, 3, 64, 4), (1, 2, 1, 300), (9, 40, 6, 7), (1, 330, 5, 4)]
+)
+def test_a_1x1_kernel_is_that_of_ops_alone_and_with_what_comes_after(dtype, shape):
+    """More channels than are added up at a time, images together and one by one, with a bias and without."""
     rng = np.random.default_rng(0)
-    for F in (1, 5):
-        args = rng.normal(size=shape), rng.normal(size=(F, shape[1], 1, 1)), rng.normal(size=F)
-        assert_twin_of_a_multilinear_op("conv2d", kernels, args, {}, dtype, rng)
+    for F in (1, 5, 19):
+        x, w, b = rng.normal(size=shape), rng.normal(size=(F, shape[1], 1, 1)), rng.normal(size=F)
+        for bias in (b, None):
+            assert_twin_of_a_multilinear_op("conv2d", kernels, (x, w, bias), {}, dtype, rng)
+            given = [None if a is None else np.rint(4 * a).astype(dtype) for a in (x, w, bias)]
+            plain, relu = ops.relu_forward(ops.conv2d_forward(*given)[0])
+            y, cache = conv2d_relu_forward(*given)
+            assert (y == plain).all()
+            assert (conv2d_relu_forward(*given, remember=False)[0] == plain).all()
+            dy = np.rint(4 * rng.normal(size=y.shape)).astype(dtype)
+            expected = ops.conv2d_backward(ops.relu_backward(dy, relu), ops.conv2d_forward(*given)[1])
+            for ours, theirs in zip(conv2d_relu_backward(dy, cache), expected, strict=True):
+                assert (ours is None and theirs is None) or (ours == theirs).all()
+            if min(shape[2:]) > 1:
+                assert (conv2d_relu_forward(*given, pool=2)[0] == ops.max_pool2d_forward(plain, 2)[0]).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}])

@@ -27,6 +27,7 @@ import numpy as np
 
 Array = np.ndarray
 SMALL = 64 * 1024  # bytes below which the system's own way is as fast
+LINE = 64  # bytes of a cache line
 ROOM = 1.25  # an array may come from one that is larger by so much
 AT_REST = 256 * 2**20  # bytes that a pool keeps between two calls, at most
 
@@ -39,6 +40,7 @@ class Kept:
 
     size: int
     array: Array
+    begin: int  # its first byte that begins a cache line: no vector that is read from there on lies on two
     used: bool = True  # since the last rest
 
 
@@ -57,11 +59,12 @@ class Pool:
                 break
             if holders(one) == NOBODY:
                 one.used = True
-                return _part(one.array, wanted, shape, dtype)
+                return _part(one, wanted, shape, dtype)
         self._make_room(wanted)
-        one = Kept(wanted, np.empty(wanted, np.uint8))
+        array = np.empty(wanted + LINE, np.uint8)
+        one = Kept(wanted, array, -array.__array_interface__["data"][0] % LINE)
         insort_left(self.all, one, key=SIZE)
-        return _part(one.array, wanted, shape, dtype)
+        return _part(one, wanted, shape, dtype)
 
     def rest(self) -> None:
         """Until the next call: keep what this one used, up to AT_REST bytes, and what is a caller's leave to him."""
@@ -91,8 +94,8 @@ def holders(one: Kept) -> int:
     return sys.getrefcount(one.array)
 
 
-def _part(array: Array, size: int, shape: tuple[int, ...], dtype: Any) -> Array:
-    return array[:size].view(dtype).reshape(shape)
+def _part(one: Kept, size: int, shape: tuple[int, ...], dtype: Any) -> Array:
+    return one.array[one.begin : one.begin + size].view(dtype).reshape(shape)
 
 
 def _count_of_nobody() -> int:

@@ -128,6 +128,35 @@ assert seconds_tile < seconds_njit
 # opens with the reason for it.
 
 # %% [markdown]
+# ## Beyond the ladder: fewer multiplications
+#
+# All four rungs make the same multiplications. Near the speed at which a processor can multiply at all, only one thing
+# is left to do: to leave some of them out. Two neighbours in a row of results,
+#
+# $$y_0 = d_0g_0 + d_1g_1 + d_2g_2 \qquad y_1 = d_1g_0 + d_2g_1 + d_3g_2,$$
+#
+# take six. Shmuel Winograd found that four will do:
+#
+# $$\begin{aligned} m_0 &= (d_0 - d_2)\,g_0 & m_1 &= (d_1 + d_2)\,\tfrac{g_0 + g_1 + g_2}{2} \\
+# m_3 &= (d_1 - d_3)\,g_2 & m_2 &= (d_2 - d_1)\,\tfrac{g_0 - g_1 + g_2}{2} \end{aligned}
+# \qquad\qquad y_0 = m_0 + m_1 + m_2 \qquad y_1 = m_1 - m_2 - m_3$$
+
+# %%
+d, g = np.array([3.0, 1.0, 4.0, 2.0]), np.array([2.0, -1.0, 5.0])
+m = [(d[0] - d[2]) * g[0], (d[1] + d[2]) * (g[0] + g[1] + g[2]) / 2,
+     (d[2] - d[1]) * (g[0] - g[1] + g[2]) / 2, (d[1] - d[3]) * g[2]]  # fmt: skip
+four = [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+print(f"with six multiplications {np.correlate(d, g)}, with four {np.array(four)}")
+assert np.array_equal(four, np.correlate(d, g))
+
+# %% [markdown]
+# The sums of the $g$ are made once for a filter and all pictures, those of the $d$ once for a picture and all filters;
+# so with many channels and filters they cost next to nothing. In both directions together, a square of 2 × 2 results
+# takes 4 · 4 = 16 multiplications in place of 4 · 9 = 36. The kernels do so from 16 channels and 16 filters on, and
+# each of the 16 products is a matrix product on the register tile. What it costs is some rounding: $y_0$ is made of the
+# same window as ever, but as a difference of larger numbers. `tinycnn/kernels/winograd.py` says how much at most.
+
+# %% [markdown]
 # ## All of it, measured with care
 #
 # One call is no measurement: the machine may have been busy just then. `ladder` calls each rung again and again, takes
@@ -179,7 +208,23 @@ assert larger == steps[-1].macs == times_as_long * multiplications
 print(f"about {times_as_long * seconds / 60:.1f} minutes")
 
 # %% [markdown]
-# **2. Fetched once, used often.** A tile of 6 pixels × 16 filters takes, for each tap, 6 pixels and 16 weights from the
+# **2. Left out.** How many multiplications does the larger convolution make with Winograd's forms?
+#
+# <details><summary>Answer</summary>
+#
+# 16 for each square of 2 × 2 results, where the sum over the taps makes 36: 150,994,944 · 16/36 = 67,108,864.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true}
+fewer = larger * 16 // 36
+
+# %%
+assert fewer == 16 * 32 * 16 * 16 * 32 * 16  # pictures, filters, squares, channels, products
+print(f"{fewer:,} multiplications")
+
+# %% [markdown]
+# **3. Fetched once, used often.** A tile of 6 pixels × 16 filters takes, for each tap, 6 pixels and 16 weights from the
 # cache. How many multiplications does it do with them, and how many would it do with those 22 numbers if each product
 # fetched both its factors?
 #

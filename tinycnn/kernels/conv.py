@@ -28,6 +28,7 @@ from tinycnn.kernels.conv_blocks import (
 from tinycnn.kernels.conv_pack import pack, pack_turned, packed_backward, packed_forward, unpacked
 from tinycnn.kernels.conv_plan import Plan, Sizes, plan_conv
 from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
+from tinycnn.kernels.pointwise import mix_channels, mix_channels_back
 from tinycnn.kernels.rows import clear_row
 from tinycnn.kernels.threads import PARTS, covered, plain, space, threads_for
 from tinycnn.kernels.tile import strip_width, tiles_for
@@ -112,6 +113,10 @@ def convolve(
         for n in _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE):
             _convolve(x[n : n + 1], w, b, plan, y[n : n + 1], _of_image(kept, n), after)
         return y
+    if plan.by_pixel:
+        with threads_for(_work(w, plan.sizes, len(x))) as threads:
+            mix_channels(threads, x, w, b, plan.sizes, y, kept, after)
+        return y
     return _convolve(x, w, b, plan, y, kept, after)
 
 
@@ -157,6 +162,10 @@ def gradients(
         spoiled = _by_squares(dy, w, b, plan.squares_of_dx, dx, NOTHING, ALONE, kept, after)
         for n in spoiled:
             _gradients(dy[n : n + 1], x[n : n + 1], w, plan, DX, dx[n : n + 1], dw, db, b, _of_image(kept, n), after)
+        wanted -= DX
+    elif wanted & DX and plan.by_pixel and after == ALONE and b is None:
+        with threads_for(_work(w, plan.sizes, len(x))) as threads:
+            mix_channels_back(threads, dy, w, plan.sizes, dx)
         wanted -= DX
     if wanted:
         _gradients(dy, x, w, plan, wanted, dx, dw, db, b, kept, after)

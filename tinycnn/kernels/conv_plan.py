@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn.kept import LINE
 from tinycnn.kernels.compiling import record
 from tinycnn.kernels.vectors import REGISTERS
 from tinycnn.kernels.winograd_plan import SquarePlan, plan_squares, plan_squares_of_dx
@@ -92,6 +93,7 @@ class Plan(NamedTuple):
     packs: int  # how many of them, the last, a core needs to pack the weights for itself; 0 if it does not
     packs_backward: int
     seen: tuple[int, int]  # height and width of what comes out, pooled if there is a pool
+    by_pixel: bool  # whether each pixel is a window of its own (`pointwise`)
     squares: SquarePlan | None  # how it is done with fewer multiplications, if it can be
     squares_of_dx: SquarePlan | None
 
@@ -118,8 +120,10 @@ def plan_conv(
     fast = bytes_each == 4 and groups == 1 and (g.KH, g.KW, g.sv, g.sh, g.dv, g.dh) == (3, 3, 1, 1, 1, 1)
     return Plan(
         s, np.concatenate(tables).astype(np.int64), starts, order,
-        images + s.tile + turned + packs[0], images + dy + s.tile + s.sh * turned + packs[1], *packs,
-        (last.OH, last.OW), plan_squares(s, flip, N, few) if fast else None,
+        whole_lines(images + s.tile + turned + packs[0], bytes_each),
+        whole_lines(images + dy + s.tile + s.sh * turned + packs[1], bytes_each), *packs,
+        (last.OH, last.OW), s.KK == groups == s.sv == s.sh == 1 and (g.OH, g.OW) == (g.H, g.W),
+        plan_squares(s, flip, N, few) if fast else None,
         plan_squares_of_dx(s, g.bottom, g.right, flip, N, few) if fast else None,
     )  # fmt: skip
 
@@ -182,15 +186,20 @@ def _filled(numbers: int, lanes: int) -> int:
     return -(-numbers // lanes) * lanes
 
 
+def whole_lines(numbers: int, bytes_each: int) -> int:
+    """At least so many numbers, which fill cache lines: the next core's space begins with a line of its own."""
+    return -(-numbers * bytes_each // LINE) * LINE // bytes_each
+
+
 def _collide(plane: int, C: int) -> bool:
     """Whether channels lie so many bytes apart that a cache, which looks at the last bits, takes them for the same."""
     return C > 4 and plane % 1024 == 0
 
 
 def _apart(numbers: int, bytes_each: int) -> int:
-    """At least so many numbers, and an odd number of cache lines (64 bytes): no two channels collide."""
-    lines = -(-numbers * bytes_each // 64) | 1
-    return lines * 64 // bytes_each
+    """At least so many numbers, and an odd number of cache lines: no two channels collide."""
+    lines = -(-numbers * bytes_each // LINE) | 1
+    return lines * LINE // bytes_each
 
 
 def _kernel_places(g: Window, channels: int, flip: bool) -> tuple[Array, Array, Array]:

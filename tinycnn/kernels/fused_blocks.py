@@ -14,25 +14,32 @@ RELU_ALONE = 3  # a ReLU of which nothing need be remembered
 @kernel
 def cut_out(y, kept, n, images, own, begin, s, after, g, f, width, u, rows):
     """A strip of results, from own[begin] on, cut at 0 and pooled on its way to y."""
-    step = 1 if after == RELU_ALONE else after
-    FG, OH, OW = s.F // s.groups, s.OH // step, s.OW // step
-    lines, byte_row = begin + s.tile, max(OW, SHORTEST)
+    FG, lines = s.F // s.groups, begin + s.tile
     turn_in_space(own, lines, begin, width, images * rows * s.OW, s)
     for m in range(images):
-        for j in range(min(width, FG - f)):
-            row, begin = ((n + m) * s.F + g * FG + f + j) * OH + u // step, lines + j * s.line + m * rows * s.OW
-            if after == RELU_ALONE:
-                cut_row(y, row * OW, own, begin, rows * OW)
-                continue
-            if after == RELU and OW >= SHORTEST:
-                relu_row(y, row * OW, kept, row * OW, own, begin, rows * OW)
-                continue
-            for r in range(row, row + rows // step):
-                if after == RELU_POOL:
-                    relu_pool_row(y, r * OW, kept, r * byte_row, own, begin, begin + s.OW, OW)
-                else:
-                    relu_row(y, r * OW, kept, r * byte_row, own, begin, OW)
-                begin += step * s.OW
+        cut_lines(y, kept, n + m, own, lines + m * rows * s.OW, s, after, g * FG + f, min(width, FG - f), u, rows)
+
+
+@kernel
+def cut_lines(y, kept, n, own, lines, s, after, f, filters, u, rows):
+    """Some rows of results of one image, filter f and on, which lie in rows already."""
+    step = 1 if after == RELU_ALONE else after
+    OH, OW = s.OH // step, s.OW // step
+    byte_row = max(OW, SHORTEST)
+    for j in range(filters):
+        row, begin = (n * s.F + f + j) * OH + u // step, lines + j * s.line
+        if after == RELU_ALONE:
+            cut_row(y, row * OW, own, begin, rows * OW)
+            continue
+        if after == RELU and OW >= SHORTEST:
+            relu_row(y, row * OW, kept, row * OW, own, begin, rows * OW)
+            continue
+        for r in range(row, row + rows // step):
+            if after == RELU_POOL:
+                relu_pool_row(y, r * OW, kept, r * byte_row, own, begin, begin + s.OW, OW)
+            else:
+                relu_row(y, r * OW, kept, r * byte_row, own, begin, OW)
+            begin += step * s.OW
 
 
 @kernel

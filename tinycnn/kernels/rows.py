@@ -86,6 +86,22 @@ def clear_row(typingctx, to, at, n):
 
 
 @intrinsic
+def fill_row(typingctx, to, at, value, n):
+    """to[at : at + n] = value."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        (to,) = pointers(context, builder, signature.args[:1], arguments[:1])
+        _, at, value, n = arguments
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, everywhere = w.at(to, at), w.everywhere(value)
+        over_row(w, n, lambda k, mask: w.store(everywhere, w.at(to, k), mask))
+        return context.get_dummy_value()
+
+    return types.void(to, i, to.dtype, i), write
+
+
+@intrinsic
 def add_row(typingctx, to, at, x, start, n):
     """to[at : at + n] += x[start : start + n], where n fills whole vectors; the two do not overlap."""
     i = types.intp

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from tinycnn.cores import chosen_threads
-from tinycnn.kept import empty
+from tinycnn.kept import LINE, empty
 
 Array = np.ndarray
 
@@ -51,8 +51,15 @@ def space(dtype: Any, size: int) -> Array:
         return empty((size,), dtype)
     kept = _spaces.get(dtype)
     if kept is None or kept.size < size:
-        kept = _spaces[dtype] = np.empty(size, dtype)
+        kept = _spaces[dtype] = _aligned(size, dtype)
     return kept
+
+
+def _aligned(size: int, dtype: Any) -> Array:
+    """So many numbers that begin where a cache line does: then no vector of them lies on two lines."""
+    each = np.dtype(dtype).itemsize
+    more = np.empty(size + LINE // each, dtype)
+    return more[-more.__array_interface__["data"][0] % LINE // each :][:size]
 
 
 def plain(array: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tinycnn.kept import LINE
 from tinycnn.kernels.compiling import record
 from tinycnn.kernels.tile import NARROW, WIDE
 from tinycnn.kernels.winograd_rows import FORMS
@@ -95,7 +96,7 @@ def _planned(s: Any, roles: Roles, N: int, few: bool) -> SquarePlan:
     )
     where = Squares(across, near, pitch, mixed, line, apart, products, results, weights)
     scratch = 9 * s.lanes + s.lanes**2
-    return SquarePlan(sizes, where, roles, weights + packs + scratch, packs)
+    return SquarePlan(sizes, where, roles, _apart(weights + packs + scratch), packs)
 
 
 def _pieces(s: Any, across: int, down: int, N: int) -> tuple[int, int, int]:
@@ -112,5 +113,5 @@ def _pieces(s: Any, across: int, down: int, N: int) -> tuple[int, int, int]:
 
 
 def _apart(numbers: int) -> int:
-    """At least so many numbers of float32, and an odd number of cache lines (64 bytes): no two lie on the same."""
-    return (-(-numbers // 16) | 1) * 16
+    """At least so many numbers of float32, and an odd number of cache lines: no two channels collide."""
+    return (-(-numbers * 4 // LINE) | 1) * LINE // 4
