@@ -60,7 +60,9 @@ class Worker:
         found = self._compiled.get(dtype) or self.compile(dtype)
         numbers = [0]  # how many parts are taken
         for one in given:
-            if isinstance(one, np.ndarray):
+            if type(one) is int:
+                numbers.append(one)
+            elif isinstance(one, np.ndarray):
                 numbers.append(_address(one))
             elif isinstance(one, tuple):
                 numbers += one

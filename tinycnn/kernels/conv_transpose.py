@@ -15,9 +15,10 @@ from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.conv import convolve, gradients
 from tinycnn.kernels.conv_blocks import DW, DX
 from tinycnn.kernels.conv_plan import plan_conv
+from tinycnn.kernels.placed import placed_transposed
 from tinycnn.kernels.threads import covered, plain
 from tinycnn.ops.checks import Array, floating, upstream
-from tinycnn.ops.conv_transpose import check_transposed_shapes, place_transposed
+from tinycnn.ops.conv_transpose import check_transposed_shapes
 
 
 def conv_transpose2d_forward(
@@ -34,7 +35,7 @@ def conv_transpose2d_forward(
     check_transposed_shapes(x.shape[1], w.shape, None if b is None else b.shape, groups)
     options = stride, padding, output_padding, dilation
     H, W = x.shape[2:]
-    window = place_transposed(H, W, w.shape[2:], *options)
+    window = placed_transposed(H, W, w.shape[2:], *options)
     if not covered(x, w, b):
         y, cache = ops.conv_transpose2d_forward(x, w, b, *options, groups)
         return y, (None, cache)

@@ -13,6 +13,7 @@ import numpy as np
 from tinycnn import ops
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, unpack
+from tinycnn.kernels.placed import placed_pool
 from tinycnn.kernels.pool_mean import means, means_of_four, plan_means, plan_shares, shares, shares_of_four
 from tinycnn.kernels.pool_rows import (
     choose_largest_of_four,
@@ -37,7 +38,7 @@ from tinycnn.kernels.rows import clear_row
 from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, upstream
 from tinycnn.ops.pool import cells_counted
-from tinycnn.ops.window import Window, place_pool
+from tinycnn.ops.window import Window
 
 
 def max_pool2d_forward(
@@ -69,7 +70,7 @@ def _forward(
 ) -> tuple[Array, tuple]:
     """The largest of sign·x in each window, and which tap it was."""
     x = floating(x, "x", "N,C,H,W")
-    window = _place(x, kernel_size, stride, padding, dilation, ceil_mode)
+    window = placed_pool(x.shape[2], x.shape[3], kernel_size, stride, padding, dilation, ceil_mode)
     if not covered(x):
         return by_ops(x, kernel_size, stride, padding, dilation, ceil_mode)
     x = plain(x)
@@ -85,16 +86,6 @@ def _forward(
             _choose(threads, x.dtype, y, winner, x, sign, *_taps(window), space(x.dtype, threads * size), size,
                     phase_length(window), N * C, places(window))  # fmt: skip
     return y, (winner, window, x.shape)
-
-
-def _place(x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any) -> Window:
-    """The windows; where all is given as plain numbers, as they nearly always are, they are found once."""
-    given = (kernel_size, stride, padding, dilation)
-    plainly = type(ceil_mode) is bool and all(type(one) is int or one is None for one in given)
-    return (_placed if plainly else place_pool)(x.shape[2], x.shape[3], *given, ceil_mode)
-
-
-_placed = lru_cache(256)(place_pool)
 
 
 @lru_cache(64)
@@ -143,7 +134,7 @@ def avg_pool2d_forward(
            [10.5, 12.5]])
     """
     x = floating(x, "x", "N,C,H,W")
-    window = _place(x, kernel_size, stride, padding, 1, ceil_mode)
+    window = placed_pool(x.shape[2], x.shape[3], kernel_size, stride, padding, 1, ceil_mode)
     if not covered(x):
         return ops.avg_pool2d_forward(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
     x = plain(x)

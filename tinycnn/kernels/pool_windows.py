@@ -7,6 +7,7 @@ phase, a tap of all windows is an unbroken run. The border comes along, filled w
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 from tinycnn.kernels.compiling import kernel, record
@@ -34,10 +35,12 @@ class Places(NamedTuple):
 
 record("P", Places)
 
+_PLACES = attrgetter(*Places._fields)
+
 
 def places(w: Window) -> Places:
     """As a worker takes them."""
-    return Places(*(getattr(w, name) for name in Places._fields))
+    return Places(*_PLACES(w))
 
 
 def side_by_side(w: Window) -> bool:

@@ -73,7 +73,7 @@ def convolve_squares(
         threads, x.dtype, y, kept, after, x, kept_before, before, mixed, bias, nothing, spoiled, own, plan.space,
         plan.packs, s, plan.squares, plan.roles, len(x),
     )  # fmt: skip
-    return np.flatnonzero(spoiled).tolist() if spoiled.any() else []
+    return [n for n, found in enumerate(spoiled.tolist()) if found]
 
 
 @Worker

@@ -102,6 +102,8 @@ def four_sides(padding: Any) -> tuple[int, int, int, int]:
     """Padding as (top, bottom, left, right), from an int, (vertical, horizontal) or the four themselves."""
     if type(padding) is int and padding >= 0:
         return padding, padding, padding, padding  # nearly always
+    if type(padding) is tuple and list(map(type, padding)) == [int] * 4 and min(padding) >= 0:
+        return padding
     sides = tuple(padding) if isinstance(padding, tuple | list) else (padding, padding)
     if len(sides) == 2:
         sides = (sides[0], sides[0], sides[1], sides[1])
