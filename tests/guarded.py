@@ -161,15 +161,15 @@ def squares() -> None:
 
     from tinycnn import kernels
     from tinycnn.kernels import conv as module
-    from tinycnn.kernels import conv_pack, conv_plan, fused, winograd, winograd_plan
-    from tinycnn.kernels.conv_blocks import DX
+    from tinycnn.kernels import conv_pack, conv_plan, fused, winograd, winograd_plan, winograd_weights
+    from tinycnn.kernels.conv_blocks import DW, DX
     from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
 
     for one in (module, conv_pack, fused, winograd):
         one.empty = lambda shape, kind: guarded(np.full(shape, np.nan if kind != np.uint8 else 255, kind), end)
     for one in (module, fused):
         one.empty_like = lambda a: guarded(np.empty(a.shape, a.dtype), end)
-    module.space = lambda kind, size: guarded(np.full(size, np.nan, kind), end)
+    module.space = winograd_weights.space = lambda kind, size: guarded(np.full(size, np.nan, kind), end)
     rng = np.random.default_rng(1)
     for k in range(60):
         end, least = k % 2 == 0, int(rng.choice([1, 20, 128]))
@@ -182,8 +182,10 @@ def squares() -> None:
         y, cache = kernels.conv2d_forward(x, w, b, **options)
         dy = guarded(rng.normal(size=y.shape).astype(np.float32), end)
         dx = guarded(np.full_like(x, np.nan), end)
+        dw, db = guarded(np.full_like(w, np.nan), end), guarded(np.full(len(w), np.nan, np.float32), end)
         module.gradients(dy, x, w, cache[1], DX, dx, w, w)
-        assert all(np.isfinite(a).all() for a in (y, dx))
+        module.gradients(dy, x, w, cache[1], DW, x, dw, db)
+        assert all(np.isfinite(a).all() for a in (y, dx, dw, db))
         for pool, remember in ((0, False), (0, True), (2, True)):
             y, cache = conv2d_relu_forward(x, w, b, **options, pool=pool, remember=remember)
             assert np.isfinite(y).all()

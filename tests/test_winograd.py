@@ -29,6 +29,7 @@ class InFractions:
     builder = SimpleNamespace(
         fadd=lambda a, b: a + b, fsub=lambda a, b: a - b, fmul=lambda a, b: a * b,
     )  # fmt: skip
+    zeros = 0
 
 
 def both_ways(mix, square, *more):
@@ -48,12 +49,25 @@ def test_the_written_forms_are_the_convolution_in_fractions():
         assert both_ways(winograd_rows._results, products) == plain
 
 
+def test_the_written_forms_of_dw_are_its_sum_in_fractions():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        d, e = ([[Fraction(int(n), 7) for n in row] for row in rng.integers(-50, 50, (k, k))] for k in (4, 2))
+        pixels = both_ways(winograd_rows._pixels_mixed, d)
+        gradients = both_ways(winograd_rows._gradients_mixed, e)
+        products = [[p * g for p, g in zip(*rows, strict=True)] for rows in zip(pixels, gradients, strict=True)]
+        plain = [[sum(d[u + i][v + j] * e[u][v] for u in (0, 1) for v in (0, 1)) for j in range(3)] for i in range(3)]
+        assert both_ways(winograd_rows._taps, products, Fraction(1, 2)) == plain
+
+
 def test_the_written_forms_are_those_of_the_matrices():
     rng = np.random.default_rng(0)
     d, g, m = rng.normal(size=(4, 4)), rng.normal(size=(3, 3)), rng.normal(size=(4, 4))
     assert_same(np.array(both_ways(winograd_rows._pixels_mixed, d)), B.T @ d @ B, tol=1e-14)
     assert_same(np.array(both_ways(winograd_rows._weights_mixed, g, 0.5)), G @ g @ G.T, tol=1e-14)
     assert_same(np.array(both_ways(winograd_rows._results, m)), A.T @ m @ A, tol=1e-14)
+    assert_same(np.array(both_ways(winograd_rows._gradients_mixed, d[:2, :2])), A @ d[:2, :2] @ A.T, tol=1e-14)
+    assert_same(np.array(both_ways(winograd_rows._taps, m, 0.5)), G.T @ m @ G, tol=1e-14)
 
 
 def drawn(rng, batch=6, most=30):
@@ -84,7 +98,7 @@ def in_pieces(monkeypatch):
 def test_forward_and_backward_are_those_of_ops_on_200_drawn_convolutions(part, in_pieces):
     """Within γ of the plain sum's own products, entry by entry, which on numbers of about one size holds."""
     rng = np.random.default_rng([part, 7])
-    seen = [0, 0]
+    seen = [0, 0, 0]
     for _ in range(50):
         in_pieces(rng)
         args, options = drawn(rng)
@@ -92,6 +106,7 @@ def test_forward_and_backward_are_those_of_ops_on_200_drawn_convolutions(part, i
         plan = plan_of(*args[:2], **options)
         seen[0] += plan.squares is not None
         seen[1] += plan.squares_of_dx is not None
+        seen[2] += plan.gathering is not None
     assert min(seen) > 30
 
 
@@ -236,7 +251,7 @@ def test_other_convolutions_are_the_plain_sum(shape, kernel, options):
     rng = np.random.default_rng(0)
     x, w = (rng.normal(size=s).astype(np.float32) for s in (shape, kernel))
     plan = kernels.conv2d_forward(x, w, None, **options)[1][1]
-    assert plan.squares is plan.squares_of_dx is None
+    assert plan.squares is plan.squares_of_dx is plan.gathering is None
 
 
 def test_float64_is_the_plain_sum():

@@ -33,7 +33,8 @@ from tinycnn.kernels.rows import clear_row
 from tinycnn.kernels.threads import PARTS, covered, plain, space, threads_for
 from tinycnn.kernels.tile import strip_width, tiles_for
 from tinycnn.kernels.winograd import convolve_squares
-from tinycnn.kernels.winograd_plan import SquarePlan
+from tinycnn.kernels.winograd_plan import GatherPlan, SquarePlan
+from tinycnn.kernels.winograd_weights import gather_squares
 from tinycnn.ops.checks import Array, floating, four_sides, pair, upstream
 from tinycnn.ops.conv import check_conv_shapes
 
@@ -167,8 +168,17 @@ def gradients(
         with threads_for(_work(w, plan.sizes, len(x))) as threads:
             mix_channels_back(threads, dy, w, plan.sizes, dx)
         wanted -= DX
+    if wanted & DW and plan.gathering is not None and _by_gathering(dy, x, w, plan.gathering, dw, db, kept, after):
+        wanted -= DW
     if wanted:
         _gradients(dy, x, w, plan, wanted, dx, dw, db, b, kept, after)
+
+
+def _by_gathering(
+    dy: Array, x: Array, w: Array, plan: GatherPlan, dw: Array, db: Array, kept: Array, after: int
+) -> bool:  # fmt: skip
+    with threads_for(_work(w, plan.sizes, len(x))) as threads:
+        return gather_squares(threads, dy, x, plan, dw, db, kept, after)
 
 
 def _gradients(

@@ -109,11 +109,11 @@ def _unpack_sums(t, workers, given):
         for part in range(1, parts):
             add_row(found, at, found, part * size + at, K * width)
         for v in range(f, f + width, s.lanes):
-            _turn_back(dw, (g * FG + v) * K, found, at + v - f, width, min(s.lanes, FG - v), K, s.lanes)
+            turn_back(dw, (g * FG + v) * K, found, at + v - f, width, min(s.lanes, FG - v), K, s.lanes)
 
 
 @kernel
-def _turn_back(dw, to, found, at, width, there, K, lanes):
+def turn_back(dw, to, found, at, width, there, K, lanes):
     """dw[to + f·K + k] = found[at + k·width + f] for f < there, no more than lanes, and k < K."""
     if min(there, K) < lanes:
         for f in range(there):

@@ -20,7 +20,7 @@ import numpy as np
 from tinycnn.kept import LINE
 from tinycnn.kernels.compiling import record
 from tinycnn.kernels.vectors import REGISTERS
-from tinycnn.kernels.winograd_plan import SquarePlan, plan_squares, plan_squares_of_dx
+from tinycnn.kernels.winograd_plan import GatherPlan, SquarePlan, plan_gathering, plan_squares, plan_squares_of_dx
 from tinycnn.ops.window import Window, place_pool, place_window
 
 Array = np.ndarray
@@ -96,6 +96,7 @@ class Plan(NamedTuple):
     by_pixel: bool  # whether each pixel is a window of its own (`pointwise`)
     squares: SquarePlan | None  # how it is done with fewer multiplications, if it can be
     squares_of_dx: SquarePlan | None
+    gathering: GatherPlan | None  # and its dw
 
 
 @lru_cache(maxsize=256)
@@ -125,6 +126,7 @@ def plan_conv(
         (last.OH, last.OW), s.KK == groups == s.sv == s.sh == 1 and (g.OH, g.OW) == (g.H, g.W),
         plan_squares(s, flip, N, few) if fast else None,
         plan_squares_of_dx(s, g.bottom, g.right, flip, N, few) if fast else None,
+        plan_gathering(s, flip, N) if fast else None,
     )  # fmt: skip
 
 

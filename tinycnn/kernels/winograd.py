@@ -98,7 +98,7 @@ def _convolve(t, workers, given):
     while item < items:
         n, images, u, rows = piece(item, N, s)
         down = (rows + 1) // 2
-        _mix_piece(own, x, kept_before, s, q, before, n, images, u - s.top, down)
+        mix_piece(own, x, kept_before, s, q, before, n, images, u - s.top, down)
         f = 0
         while f < s.FP:
             width = strip_width(s.FP - f, s.lanes)
@@ -130,21 +130,22 @@ def mix(to, start, own, scratch, w, s, roles, first, end):
 
 
 @kernel
-def _mix_piece(own, x, kept, s, q, before, n, images, first, down):
+def mix_piece(own, x, kept, s, q, before, n, images, first, down):
     """The forms of a piece's pixels as (form, channel, square), for so many rows of squares from pixel row `first`."""
     for m in range(images):
         for c in range(s.C):
-            _lay_channel(own, x, kept, s, q, before, (n + m) * s.C + c, first, first + 2 * down + 2)
+            lay_channel(own, s.left, q.pitch, x, s.H, s.W, kept, before, (n + m) * s.C + c, first,
+                        first + 2 * down + 2)  # fmt: skip
             to = q.mixed + c * q.line + m * down * q.across
             for r in range(down):
                 mix_pixels(own, to + r * q.across, q.apart, 2 * r * q.pitch, q.pitch, q.across)
 
 
 @kernel
-def _lay_channel(own, x, kept, s, q, before, image, first, end):
-    """Some rows of one channel to the space's beginning; where left and right of them a border is, is zero already."""
-    begin, step = s.left, max(before, 1)
-    H, W = s.H // step, s.W // step
+def lay_channel(own, begin, pitch, x, rows, columns, kept, before, image, first, end):
+    """Some rows of one channel of so many rows and columns to own[begin + …]; what is left between them stays."""
+    step = max(before, 1)
+    H, W = rows // step, columns // step
     byte_row = max(W, SHORTEST)
     for row in range(first, end):
         above = image * H + row // step
@@ -156,7 +157,7 @@ def _lay_channel(own, x, kept, s, q, before, image, first, end):
             unpool_row(own, begin, row % 2, x, above * W, kept, above * byte_row, W)
         else:
             uncut_row(own, begin, x, above * W, kept, above * byte_row, W)
-        begin += q.pitch
+        begin += pitch
 
 
 @kernel(inline="always")

@@ -44,6 +44,34 @@ class Roles(NamedTuple):
 record("R", Roles)
 
 
+class Gathering(NamedTuple):
+    """Where everything lies in the working space of a piece that is gathered into dw; see `Squares`."""
+
+    across: int
+    pitch: int
+    mixed: int
+    line: int
+    apart: int
+    gradients: int  # where dy is laid out
+    gradients_line: int  # from one filter of it to the next
+    turned: int  # where dy of a strip of filters begins, window after window
+    forms: int  # where their forms begin
+    forms_apart: int
+
+
+record("D", Gathering)
+
+
+class GatherPlan(NamedTuple):
+    """dw by squares: sizes of its pieces, and how much working space each core needs."""
+
+    sizes: Any
+    gathering: Gathering
+    roles: Roles
+    squares: int  # in a piece
+    space: int
+
+
 class SquarePlan(NamedTuple):
     """A convolution by squares: sizes of its pieces, and how much working space each core needs."""
 
@@ -66,6 +94,26 @@ def plan_squares_of_dx(s: Any, bottom: int, right: int, flip: bool, N: int, few:
         return None
     mirrored = s._replace(C=s.F, H=s.OH, W=s.OW, F=s.C, OH=s.H, OW=s.W, FP=s.CP, top=2 - s.top, left=2 - s.left)
     return _planned(mirrored, Roles(9, s.C * 9, int(not flip)), N, few) if _is_for_squares(mirrored) else None
+
+
+def plan_gathering(s: Any, flip: bool, N: int) -> GatherPlan | None:
+    """dw of the same convolution by squares, or None if it is none for them."""
+    if not _is_for_squares(s):
+        return None
+    across, down, width = -(-s.OW // 2), -(-s.OH // 2), 2 * s.lanes
+    G, rows, blocks = _pieces(s, across, down, N)
+    pitch, squares = 2 * across + 2, G * rows * across
+    line = _apart(squares + s.lanes)
+    apart = _apart(s.C * line)
+    mixed = _apart((2 * rows + 2) * pitch + 4 * s.lanes)
+    gradients, pixels = mixed + FORMS * apart, 4 * squares
+    gradients_line = _apart(pixels + s.lanes)
+    turned = gradients + s.F * gradients_line
+    forms = turned + _apart((pixels + s.lanes) * width)
+    forms_apart = _apart(squares * width)
+    sizes = s._replace(G=G, R=min(2 * rows, s.OH), blocks=blocks)
+    where = Gathering(across, pitch, mixed, line, apart, gradients, gradients_line, turned, forms, forms_apart)
+    return GatherPlan(sizes, where, Roles(s.C * 9, 9, int(flip)), squares, forms + FORMS * forms_apart)
 
 
 def _is_for_squares(s: Any) -> bool:

@@ -39,6 +39,18 @@ def _results(w: Writer, m: list[Any]) -> list[Any]:
     return [add(m[0], add(m[1], m[2])), sub(sub(m[1], m[2]), m[3])]
 
 
+def _gradients_mixed(w: Writer, e: list[Any]) -> list[Any]:
+    """Ae of two numbers: e₀, e₀ + e₁, e₀ − e₁, −e₁."""
+    return [e[0], w.builder.fadd(e[0], e[1]), w.builder.fsub(e[0], e[1]), w.builder.fsub(w.zeros, e[1])]
+
+
+def _taps(w: Writer, m: list[Any], half: Any) -> list[Any]:
+    """Gᵀm of four numbers: m₀ + (m₁ + m₂)/2, (m₁ − m₂)/2, (m₁ + m₂)/2 + m₃."""
+    add, sub, times = w.builder.fadd, w.builder.fsub, w.builder.fmul
+    middle = times(add(m[1], m[2]), half)
+    return [add(m[0], middle), times(sub(m[1], m[2]), half), add(middle, m[3])]
+
+
 @intrinsic
 def mix_pixels(typingctx, own, to, apart, start, pitch, squares):
     """own[to + form·apart + t] = the forms of square t of a row of squares, whose first pixel is own[start + 2t].
@@ -182,3 +194,64 @@ def results_of_squares(typingctx, own, to, line, columns, both, products, square
         return builder.fcmp_ordered("ord", test, test)
 
     return types.boolean(own, i, i, i, types.boolean, i, i, i), write
+
+
+@intrinsic
+def mix_gradients(typingctx, own, to, apart, start, line, squares, width):
+    """own[to + form·apart + t·width + v] = the forms A dy Aᵀ of square t and filter v, of a row of squares.
+
+    Result (i, j) of square t has its gradient at own[start + i·line + (2t + j)·width + v].
+    """
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        own, to, apart, start, line, squares, width = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        upper = w.at(own, start)
+        lower, to = w.at(upper, line), w.at(own, to)
+        forms = [w.at(to, builder.mul(count(form), apart)) for form in range(FORMS)]
+
+        def square(t, _):
+            at = builder.mul(t, width)
+            left = builder.mul(at, count(2))
+
+            def vector(v, _):
+                places = builder.add(left, v), builder.add(builder.add(left, width), v)
+                pairs = ([w.load(w.at(row, place)) for row in (upper, lower)] for place in places)
+                columns = [_gradients_mixed(w, pair) for pair in pairs]
+                for r in range(SIDE):
+                    for c, form in enumerate(_gradients_mixed(w, [column[r] for column in columns])):
+                        w.store(form, w.at(forms[r * SIDE + c], builder.add(at, v)))
+                return []
+
+            counted_loop(builder, width, w.lanes, [], vector)
+            return []
+
+        counted_loop(builder, squares, 1, [], square)
+        return context.get_dummy_value()
+
+    return types.void(own, i, i, i, i, i, i), write
+
+
+@intrinsic
+def taps_of_forms(typingctx, to, at, lines, x, start, apart, turned):
+    """to[at + tap·lines + v] = the taps GᵀMG of a vector of filters, from their forms at x[start + form·apart + v].
+
+    If `turned`, the first tap is the last, in both directions.
+    """
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        to, at, lines, x, start, apart, turned = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        to, x, half = w.at(to, at), w.at(x, start), w.everywhere(ir.Constant(w.number, 0.5))
+        turned = builder.icmp_signed("!=", turned, count(0))
+        forms = [w.load(w.at(x, builder.mul(count(form), apart))) for form in range(FORMS)]
+        columns = [_taps(w, forms[c::SIDE], half) for c in range(SIDE)]
+        for r in range(3):
+            for c, tap in enumerate(_taps(w, [column[r] for column in columns], half)):
+                place = builder.select(turned, count(8 - 3 * r - c), count(3 * r + c))
+                w.store(tap, w.at(to, builder.mul(place, lines)))
+        return context.get_dummy_value()
+
+    return types.void(to, i, i, x, i, i, i), write
