@@ -141,8 +141,15 @@ def test_rounding_stays_within_the_bound_that_is_stated_for_numbers_of_any_size(
     weights = abs(G) @ abs(np.float64(w)) @ abs(G.T)
     products = np.einsum("ncuvij,fcij->nfuvij", pixels, weights)
     bound = (abs(A.T) @ products @ abs(A)).transpose(0, 1, 2, 4, 3, 5).reshape(y.shape) + abs(b)[:, None, None]
-    exact = ops.conv2d_forward(*(np.float64(a) for a in (x, w, b)))[0]
+    exact, exact_cache = ops.conv2d_forward(*(np.float64(a) for a in (x, w, b)))
     assert (abs(y - exact) <= rounding(C + 11, np.float32) * bound).all()
+    dy = np.float32(rng.normal(size=y.shape) * 10 ** (spread / 2 * rng.normal(size=y.shape)))
+    dw = kernels.conv2d_backward(dy, cache)[1]
+    pairs = abs(np.float64(dy)).reshape(N, F, H // 2 - 1, 2, W // 2 - 1, 2).transpose(0, 1, 2, 4, 3, 5)
+    products = np.einsum("ncuvij,nfuvij->fcij", pixels, abs(A) @ pairs @ abs(A.T))
+    bound = abs(G.T) @ products @ abs(G)
+    exact = ops.conv2d_backward(np.float64(dy), exact_cache)[1]
+    assert (abs(dw - exact) <= rounding(N * pairs[0, 0, ..., 0, 0].size + 25, np.float32) * bound).all()
 
 
 def test_small_whole_numbers_come_out_exactly():

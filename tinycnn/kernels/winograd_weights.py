@@ -6,7 +6,11 @@ the same forms, read the other way:
     dg = Gᵀ[Σ (A dY Aᵀ) ⊙ (Bᵀ d B)]G
 
 with the sum over all squares of all images, before Gᵀ: for each of the 16 forms a matrix product, forms of pixels times
-forms of gradients. Where a result is not finite, the plain sum takes over.
+forms of gradients. As for the results, rounding goes by the largest products that are summed up,
+
+    |error| ≤ γ · |Gᵀ|[Σ (|A| |dY| |Aᵀ|) ⊙ (|Bᵀ| |d| |B|)]|G|     γ = n·u/(1 − n·u), n = squares + 25
+
+and where a result is not finite, the plain sum takes over.
 """
 
 from __future__ import annotations
