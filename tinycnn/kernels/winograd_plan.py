@@ -9,9 +9,9 @@ from tinycnn.kernels.compiling import record
 from tinycnn.kernels.tile import NARROW, WIDE
 from tinycnn.kernels.winograd_rows import FORMS
 
-CACHE = 384 * 1024
-NEAR = 128
-LEAST, MOST = 128, 256
+CACHE = 192 * 1024  # bytes of the mixed pixels of one piece of work, if these are enough squares
+NEAR = 96  # squares whose products the cache holds beside them
+LEAST, MOST = 96, 128  # squares in a piece of work
 FEWEST = 16  # channels and filters, with fewer of which the additions around take longer than what they save
 SMALLEST = 64  # pixels of an image, with fewer of which the weights take longest
 
