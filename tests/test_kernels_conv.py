@@ -89,6 +89,13 @@ def test_images_of_several_blocks_and_batches_of_several_parts(dtype, monkeypatc
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_a_1x1_kernel_takes_a_bias_that_lies_anyhow(dtype):
+    x, w, b = np.ones((1, 2, 4, 4), dtype), np.ones((3, 2, 1, 1), dtype), np.arange(6, dtype=dtype)
+    for bias in (b[::2], b[:3][::-1], np.broadcast_to(b[4], 3)):
+        assert (kernels.conv2d_forward(x, w, bias)[0][0, :, 0, 0] == 2 + bias).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 1, 9), (2, 3, 64, 4), (1, 2, 1, 300), (9, 40, 6, 7), (1, 330, 5, 4)]
 )

@@ -40,7 +40,7 @@ class Kept:
 
     size: int
     array: Array
-    begin: int  # its first byte that begins a cache line: no vector that is read from there on lies on two
+    begin: int  # its first byte that begins a cache line: then vector after vector from there lies on one each
     used: bool = True  # since the last rest
 
 

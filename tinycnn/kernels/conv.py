@@ -111,8 +111,9 @@ def convolve(
 ) -> Array:
     """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`."""
     if plan.squares is not None:
-        for n in _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE):
-            _convolve(x[n : n + 1], w, b, plan, y[n : n + 1], _of_image(kept, n), after)
+        spoiled = _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE)
+        for some in _images(spoiled, len(x)):
+            _convolve(x[some], w, b, plan, y[some], kept if kept is NOTHING else kept[some], after)
         return y
     if plan.by_pixel:
         with threads_for(_work(w, plan.sizes, len(x))) as threads:
@@ -121,9 +122,9 @@ def convolve(
     return _convolve(x, w, b, plan, y, kept, after)
 
 
-def _of_image(kept: Array, n: int) -> Array:
-    """What is kept of one image, if anything is."""
-    return kept if kept is NOTHING else kept[n : n + 1]
+def _images(spoiled: list[int], N: int) -> list[slice]:
+    """These images one by one, or the whole batch at once if it is all of them."""
+    return [slice(N)] if len(spoiled) == N else [slice(n, n + 1) for n in spoiled]
 
 
 def _by_squares(
@@ -161,8 +162,9 @@ def gradients(
     dy = plain(dy)
     if wanted & DX and plan.squares_of_dx is not None:
         spoiled = _by_squares(dy, w, b, plan.squares_of_dx, dx, NOTHING, ALONE, kept, after)
-        for n in spoiled:
-            _gradients(dy[n : n + 1], x[n : n + 1], w, plan, DX, dx[n : n + 1], dw, db, b, _of_image(kept, n), after)
+        for some in _images(spoiled, len(x)):
+            of_image = kept if kept is NOTHING else kept[some]
+            _gradients(dy[some], x[some], w, plan, DX, dx[some], dw, db, b, of_image, after)
         wanted -= DX
     elif wanted & DX and plan.by_pixel and after == ALONE and b is None:
         with threads_for(_work(w, plan.sizes, len(x))) as threads:

@@ -31,7 +31,7 @@ def conv2d_relu_forward(
 ) -> tuple[Array, tuple | None]:  # fmt: skip
     """Convolve and keep what is positive; with pool=2, of every 2×2 numbers the largest.
 
-    What need not `remember` where each number came from has no cache, and no backward pass.
+    What need not `remember` where each number came from has None for a cache, and no backward pass.
 
     >>> conv2d_relu_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), np.zeros(1), pool=2)[0]
     array([[[[4.]]]])
@@ -40,7 +40,8 @@ def conv2d_relu_forward(
         raise ValueError(f"pool must be 0 (none) or 2 (a 2×2 max pool), got {pool!r}")
     x, w, b, options = arguments(x, w, b, stride, padding, dilation, groups, flip)
     if not covered(x, w, b):
-        return _one_by_one(x, w, b, options, pool)
+        y, cache = _one_by_one(x, w, b, options, pool)
+        return y, cache if remember else None
     x, w = plain(x), plain(w)
     plan = plan_conv(x.shape[1:], w.shape, *options, len(x), x.itemsize, pool)
     OH, OW = plan.seen
@@ -49,7 +50,7 @@ def conv2d_relu_forward(
         return convolve(x, w, b, plan, y, NOTHING, RELU_ALONE), None
     kept = empty((len(x), len(w), OH, max(OW, SHORTEST)), np.uint8)
     convolve(x, w, b, plan, y, kept, RELU_POOL if pool else RELU)
-    return y, (kept, y.shape, (x, w, b is not None, options, pool), plan)
+    return y, (kept, y.shape, (x, w, b is not None, options, pool), plan) if remember else None
 
 
 def conv2d_relu_backward(dy: Array, cache: tuple, wanted: str = "all") -> tuple[Array | None, Array, Array | None]:

@@ -15,7 +15,7 @@ from tinycnn.kernels.conv_plan import Sizes, whole_lines
 from tinycnn.kernels.fused_blocks import ALONE, cut_lines
 from tinycnn.kernels.linear import steps
 from tinycnn.kernels.rows import copy_row, fill_row
-from tinycnn.kernels.threads import space
+from tinycnn.kernels.threads import plain, space
 from tinycnn.kernels.tile import call_product, tiles_for
 
 Array = np.ndarray
@@ -25,7 +25,7 @@ def mix_channels(
     threads: int, x: Array, w: Array, b: Array | None, s: Sizes, y: Array, kept: Array, after: int
 ) -> None:  # fmt: skip
     """Fill in y; what comes `after`, and what is `kept` of it: see `fused`."""
-    channels = s.C + (b is not None)
+    b, channels = None if b is None else plain(b), s.C + (b is not None)
     _mix(threads, x, w, b, s, y, kept, after, steps(s.F, channels), steps(channels, 1))
 
 

@@ -56,7 +56,7 @@ def space(dtype: Any, size: int) -> Array:
 
 
 def _aligned(size: int, dtype: Any) -> Array:
-    """So many numbers that begin where a cache line does: then no vector of them lies on two lines."""
+    """So many numbers that begin where a cache line does, so that vector after vector lies on one line each."""
     each = np.dtype(dtype).itemsize
     more = np.empty(size + LINE // each, dtype)
     return more[-more.__array_interface__["data"][0] % LINE // each :][:size]

@@ -18,7 +18,7 @@ squares, the products once for all channels.
 
 Each result is still made of the pixels of its own window and of no other: y₀ does not contain d₃. But it is the
 difference of larger numbers, so its rounding goes by the largest products in its window, and not by each for itself:
-with forms of absolute values in place of forms, and u the rounding of one operation,
+with forms of absolute values in place of forms, u the rounding of one operation, and as long as nothing underflows,
 
     |error| ≤ γ · (|Aᵀ|[(|G| |g| |Gᵀ|) ⊙ (|Bᵀ| |d| |B|)]|A| + |b|)     γ = n·u/(1 − n·u), n = C + 11
 

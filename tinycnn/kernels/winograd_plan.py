@@ -1,4 +1,4 @@
-"""Which convolutions are done by Winograd's products (`winograd`), and how they are cut into pieces for the cache."""
+"""Which convolutions are done by Winograd's products (`winograd`), and how they are cut into pieces of work."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from tinycnn.kernels.compiling import record
 from tinycnn.kernels.tile import NARROW, WIDE
 from tinycnn.kernels.winograd_rows import FORMS
 
-CACHE = 192 * 1024  # bytes of the mixed pixels of one piece of work, if these are enough squares
 NEAR = 96  # squares whose products the cache holds beside them
-LEAST, MOST = 96, 128  # squares in a piece of work
+ENOUGH = 96  # squares in a piece of work: as many rows of them as come next to it, or as many small images
 FEWEST = 16  # channels and filters, with fewer of which the additions around take longer than what they save
 SMALLEST = 64  # pixels of an image, with fewer of which the weights take longest
 
@@ -54,7 +53,7 @@ class Gathering(NamedTuple):
     apart: int
     gradients: int  # where dy is laid out
     gradients_line: int  # from one filter of it to the next
-    turned: int  # where dy of a strip of filters begins, window after window
+    strip: int  # where dy of a strip of filters begins, window after window
     forms: int  # where their forms begin
     forms_apart: int
 
@@ -75,7 +74,7 @@ class GatherPlan(NamedTuple):
 class SquarePlan(NamedTuple):
     """A convolution by squares: sizes of its pieces, and how much working space each core needs."""
 
-    sizes: Any
+    sizes: Any  # of these, what lies where images are laid out is said by `squares` in place of them
     squares: Squares
     roles: Roles
     space: int
@@ -101,18 +100,18 @@ def plan_gathering(s: Any, flip: bool, N: int) -> GatherPlan | None:
     if not _is_for_squares(s):
         return None
     across, down, width = -(-s.OW // 2), -(-s.OH // 2), 2 * s.lanes
-    G, rows, blocks = _pieces(s, across, down, N)
+    G, rows, blocks = _pieces(across, down, N)
     pitch, squares = 2 * across + 2, G * rows * across
     line = _apart(squares + s.lanes)
     apart = _apart(s.C * line)
     mixed = _apart((2 * rows + 2) * pitch + 4 * s.lanes)
     gradients, pixels = mixed + FORMS * apart, 4 * squares
     gradients_line = _apart(pixels + s.lanes)
-    turned = gradients + s.F * gradients_line
-    forms = turned + _apart((pixels + s.lanes) * width)
+    strip = gradients + s.F * gradients_line
+    forms = strip + _apart((pixels + s.lanes) * width)
     forms_apart = _apart(squares * width)
     sizes = s._replace(G=G, R=min(2 * rows, s.OH), blocks=blocks)
-    where = Gathering(across, pitch, mixed, line, apart, gradients, gradients_line, turned, forms, forms_apart)
+    where = Gathering(across, pitch, mixed, line, apart, gradients, gradients_line, strip, forms, forms_apart)
     return GatherPlan(sizes, where, Roles(s.C * 9, 9, int(flip)), squares, forms + FORMS * forms_apart)
 
 
@@ -125,7 +124,7 @@ def _is_for_squares(s: Any) -> bool:
 
 def _planned(s: Any, roles: Roles, N: int, few: bool) -> SquarePlan:
     across, down = -(-s.OW // 2), -(-s.OH // 2)
-    G, rows, blocks = _pieces(s, across, down, N)
+    G, rows, blocks = _pieces(across, down, N)
     near = max(NEAR // across, 1) if G == 1 else rows
     near = min(near, rows)
     pitch, squares, most = 2 * across + 2, G * rows * across, G * near * across
@@ -136,23 +135,22 @@ def _planned(s: Any, roles: Roles, N: int, few: bool) -> SquarePlan:
     results = products + (most + max(NARROW, WIDE)) * FORMS * width
     pixels = G * min(2 * near, s.OH) * s.OW
     behind = results + (pixels + s.lanes) * width
-    turned = _apart(pixels + s.lanes)
-    weights = behind + width * turned
+    line_of_results = _apart(pixels + s.lanes)
+    weights = behind + width * line_of_results
     packs = few * FORMS * s.FP * s.C
     sizes = s._replace(
-        groups=1, G=G, R=min(2 * rows, s.OH), blocks=blocks, near=2 * near, line=turned, tile=behind - results
+        G=G, R=min(2 * rows, s.OH), blocks=blocks, line=line_of_results, tile=behind - results
     )
     where = Squares(across, near, pitch, mixed, line, apart, products, results, weights)
     scratch = 9 * s.lanes + s.lanes**2
     return SquarePlan(sizes, where, roles, _apart(weights + packs + scratch), packs)
 
 
-def _pieces(s: Any, across: int, down: int, N: int) -> tuple[int, int, int]:
+def _pieces(across: int, down: int, N: int) -> tuple[int, int, int]:
     """Images that are worked on together, rows of squares in a piece, and pieces in an image."""
-    enough = min(max(CACHE // (4 * FORMS * s.C), LEAST), MOST)
-    if across * down <= enough:
-        return max(min(enough // (across * down), N // 4), 1), down, 1
-    most = max(round(enough / across), 1)
+    if across * down <= ENOUGH and N >= 4:
+        return max(min(ENOUGH // (across * down), N // 4), 1), down, 1
+    most = max(round(ENOUGH / across), 1)
     if N * -(-down // most) < 4:  # few images: more pieces, so that there is work for all threads
         most = max(min(most, -(-down // 4)), 1)
     blocks = -(-down // most)

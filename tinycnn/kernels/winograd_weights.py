@@ -6,7 +6,8 @@ the same forms, read the other way:
     dg = Gᵀ[Σ (A dY Aᵀ) ⊙ (Bᵀ d B)]G
 
 with the sum over all squares of all images, before Gᵀ: for each of the 16 forms a matrix product, forms of pixels times
-forms of gradients. As for the results, rounding goes by the largest products that are summed up,
+forms of gradients. As for the results, rounding goes by the largest products that are summed up, as long as nothing
+underflows,
 
     |error| ≤ γ · |Gᵀ|[Σ (|A| |dY| |Aᵀ|) ⊙ (|Bᵀ| |d| |B|)]|G|     γ = n·u/(1 − n·u), n = squares + 25
 
@@ -62,7 +63,7 @@ def _gather(t, workers, given):
     items, part = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G, next_part(given)
     if part < parts:
         zero_row(own, 0, q.mixed - s.lanes)  # the border of the images that are laid out, and of the gradients
-        zero_row(own, q.gradients, q.turned - q.gradients)
+        zero_row(own, q.gradients, q.strip - q.gradients)
     while part < parts:
         clear_row(sums, part * all_forms, all_forms)
         clear_row(db, part * s.F, s.F)
@@ -101,10 +102,10 @@ def _mix_strip(own, s, q, f, width, down):
     """The forms of a strip's gradients as (form, square, filter), for all rows of squares of a piece."""
     line = 2 * q.across * width
     for v in range(f, f + width, s.lanes):
-        turn_rows(own, q.turned + v - f, width, own, q.gradients + v * q.gradients_line, q.gradients_line, s.F - v,
+        turn_rows(own, q.strip + v - f, width, own, q.gradients + v * q.gradients_line, q.gradients_line, s.F - v,
                   down * 4 * q.across)  # fmt: skip
     for r in range(down):
-        mix_gradients(own, q.forms + r * q.across * width, q.forms_apart, q.turned + 2 * r * line, line, q.across,
+        mix_gradients(own, q.forms + r * q.across * width, q.forms_apart, q.strip + 2 * r * line, line, q.across,
                       width)  # fmt: skip
 
 
