@@ -162,8 +162,8 @@ def _networks(rows: Sequence[Row], alone: Alone) -> str:
         "## Networks\n\n`digits` is two convolutions for 1×8×8 (a batch of 32); `article002` and `article004` are the "
         "zoo's networks for\n3×32×32 (64), `article003` for 3×224×224 (8); `unetB-S` is a U-Net of B filters, two "
         "levels deep, for S×S (4; inference\n1). MB is the most memory the first steps took beyond what the imported "
-        "libraries held, *whole* with those. *Of peak* counts the "
-        "multiplications of the formula; kernels that leave some of\nthem out can come to more than 100 %.\n\n"
+        "libraries held, *whole* with those.\n*Of peak* counts "
+        "the multiplications of the formula; kernels that leave some of them out can come to more than 100 %.\n\n"
         + grid(head, lines)
     )
 

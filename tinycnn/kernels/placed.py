@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 from tinycnn.ops.conv_transpose import place_transposed
@@ -14,6 +14,7 @@ def found_once(place: Callable[..., Window]) -> Callable[..., Window]:
     """`place`, which remembers its answers to plain numbers and tuples of them; others are checked each time."""
     remembered = lru_cache(256, typed=True)(place)
 
+    @wraps(place)
     def find(*given: Any) -> Window:
         return (remembered if all(map(_is_plain, given)) else place)(*given)
 
