@@ -185,8 +185,9 @@ for ax, (shape, title) in zip(axes, names.items(), strict=True):
 
 # %% [markdown]
 # The axis is logarithmic: each line is ten times the one before. On the larger convolution more of the machine is used,
-# and the distance between the rungs says more. `tinycnn bench --ladder` prints the same as a table; `tinycnn bench`
-# compares whole networks with PyTorch.
+# and the distance between the rungs says more; there the last rung leaves out five of nine multiplications, which are
+# counted as if it made them. `tinycnn bench --ladder` prints the same as a table; `tinycnn bench` compares whole networks
+# with PyTorch.
 #
 # ## Exercises
 #
