@@ -26,8 +26,9 @@ EPOCHS = 20
 CHECKED_EXAMPLES = 8  # the gradient is proved on so many pictures
 # The kernels that are compiled on the first run, in the order in which they are needed.
 TRAINING = (
-    "conv._forward", "linear._forward", "loss._losses", "loss._gradients", "linear._backward", "conv._backward",
-    "conv_pack._unpack_sums", "steps._broken", "steps._adam",
+    "conv._forward", "winograd._convolve", "linear._forward", "loss._losses", "loss._gradients", "linear._backward",
+    "winograd_weights._gather", "winograd_weights._finish", "conv._backward", "conv_pack._unpack_sums", "steps._broken",
+    "steps._adam",
 )  # fmt: skip
 PROOF = (
     "conv._forward", "activation._relu", "pool._choose_of_four", "linear._dot", "loss._losses", "loss._gradients",
