@@ -62,7 +62,7 @@ class Pool:
                 return _part(one, wanted, shape, dtype)
         self._make_room(wanted)
         array = np.empty(wanted + LINE, np.uint8)
-        one = Kept(wanted, array, -array.__array_interface__["data"][0] % LINE)
+        one = Kept(wanted, array, before_a_line(array))
         insort_left(self.all, one, key=SIZE)
         return _part(one, wanted, shape, dtype)
 
@@ -92,6 +92,11 @@ SIZE = attrgetter("size")
 def holders(one: Kept) -> int:
     """How many references there are to an array, or, by its views, to its memory."""
     return sys.getrefcount(one.array)
+
+
+def before_a_line(array: Array) -> int:
+    """How many bytes of an array lie before the first cache line that begins in it."""
+    return -array.__array_interface__["data"][0] % LINE
 
 
 def _part(one: Kept, size: int, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -199,7 +199,7 @@ def _ladder(rows: Sequence[Row]) -> str:
     steps = rungs.steps_in(rows)
     if not steps:
         return ""
-    lines = [["×".join(map(str, s.shape)), f"{s.macs:,}", s.rung, ms(s.ms), rungs.faster(s), rungs.how(s)]
+    lines = [["×".join(map(str, s.shape)), f"{s.macs:,}", s.rung, ms(s.ms), rungs.faster(s), rungs.RUNGS[s.rung]]
              for s in steps]  # fmt: skip
     return (
         "## The speed ladder\n\nOne convolution of 3×3, of as many filters as channels, from the formula walked in "

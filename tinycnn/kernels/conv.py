@@ -20,13 +20,14 @@ from tinycnn.kernels.conv_blocks import (
     images_of_piece,
     lay_out_dy,
     piece,
+    pieces_of,
     room_of_images,
     rows_of_dx,
     windows_of_strip,
     write_out,
 )
 from tinycnn.kernels.conv_pack import pack, pack_turned, packed_backward, packed_forward, unpacked
-from tinycnn.kernels.conv_plan import Plan, Sizes, plan_conv
+from tinycnn.kernels.conv_plan import Plan, Sizes, pieces, plan_conv
 from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
 from tinycnn.kernels.pointwise import mix_channels, mix_channels_back
 from tinycnn.kernels.rows import clear_row
@@ -188,7 +189,7 @@ def _gradients(
     kept: Array, after: int,
 ) -> None:  # fmt: skip
     s, size = plan.sizes, plan.sizes.groups * plan.sizes.FP * w[0].size
-    parts, sums_of_part = min(PARTS, max(SUMS // size, 4), _pieces(s, len(x))), size + s.F if wanted & DW else 0
+    parts, sums_of_part = min(PARTS, max(SUMS // size, 4), pieces(len(x), s)), size + s.F if wanted & DW else 0
     with threads_for(2 * _work(w, s, len(x))) as threads:
         own = space(dy.dtype, threads * plan.space_backward + parts * sums_of_part)
         sums = own[threads * plan.space_backward :]
@@ -207,10 +208,6 @@ def _gradients(
 def _work(w: Array, s: Sizes, N: int) -> int:
     """What there is to do, in operations of the plainer kernels: for each window its products, reading and writing."""
     return N * s.OH * s.OW * (w.size + MOVED * (s.C + 2 * s.F)) // AT_ONCE
-
-
-def _pieces(s: Sizes, N: int) -> int:
-    return N * s.blocks if s.blocks > 1 else -(-N // s.G)
 
 
 def _filled_up(b: Array | None, groups: int, numbers: int, filled: int, dtype: Any) -> Array:
@@ -233,7 +230,7 @@ def _by_ops(dy: Array, given: tuple) -> tuple[Array, Array, Array | None]:
 def _forward(t, workers, given):
     tiles, y, kept, x, w, bias, offsets, o, own, size, packs, s, N, after = unpack(given, "TxuxxxiOxnnSnn")
     mine, begin = own[t * size :], room_of_images(s)
-    items = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
+    items = pieces_of(N, s)
     packed, item = w, next_part(given)
     if packs and item < items:
         packed = mine[size - packs :]
@@ -263,7 +260,7 @@ def _backward(t, workers, given):
         given, "TnxxxxuxxxiOixnnSnnn"
     )
     mine, weights = own[t * size :], s.groups * s.FP * (s.C // s.groups) * s.KK
-    items = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
+    items = pieces_of(N, s)
     packed, part = w, next_part(given)
     if packs and part < parts:
         packed = mine[size - packs :]

@@ -10,13 +10,14 @@ with the filters turned around.
 from __future__ import annotations
 
 from tinycnn.kernels.compiling import kernel
-from tinycnn.kernels.conv_plan import columns_of_phase, room_of_dy, room_of_images
+from tinycnn.kernels.conv_plan import columns_of_phase, pieces, room_of_dy, room_of_images
 from tinycnn.kernels.rows import copy_every, copy_row, lay_row, row_sum, zero_row
 from tinycnn.kernels.shuffled_rows import alternate_row, turn_rows
 from tinycnn.kernels.tile import call_product, strip_width
 
 DX, DW = 1, 2  # which gradients are wanted
 columns_of_phase, room_of_images, room_of_dy = kernel(columns_of_phase), kernel(room_of_images), kernel(room_of_dy)
+pieces_of = kernel(pieces)
 
 
 @kernel(inline="always")

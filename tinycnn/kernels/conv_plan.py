@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinycnn.kept import LINE
 from tinycnn.kernels.compiling import record
+from tinycnn.kernels.lines import apart, whole_lines
 from tinycnn.kernels.vectors import REGISTERS
 from tinycnn.kernels.winograd_plan import GatherPlan, SquarePlan, plan_gathering, plan_squares, plan_squares_of_dx
 from tinycnn.ops.window import Window, place_pool, place_window
@@ -135,6 +135,11 @@ def packed_size(columns: int, rows: int, s: Sizes) -> int:
     return s.groups * columns * rows + 2 * s.lanes**2
 
 
+def pieces(N: int, s: Sizes) -> int:
+    """How many pieces of work so many images are."""
+    return N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
+
+
 def room_of_images(s: Sizes) -> int:
     """How much working space the laid-out images take, at its beginning; a row may end in a vector of zeros."""
     return s.copied * (s.G * s.C * s.plane + 2 * s.lanes)
@@ -162,8 +167,8 @@ def _sizes(g: Window, C: int, F: int, groups: int, N: int, bytes_each: int, pool
     return Sizes(
         C, g.H, g.W, F, g.OH, g.OW, g.KH * g.KW, g.sv, g.sh, g.top, g.left, groups, lanes,
         _filled(F // groups, lanes), _filled(C // groups, lanes), copied, pitch,
-        _apart(seen * pitch, bytes_each) if copied else g.H * g.W, seen, G, R, blocks, near, down, right, rows, last,
-        dpitch, _apart((last + down) * dpitch + right, bytes_each), _apart(most, bytes_each), most * 2 * lanes,
+        apart(seen * pitch, bytes_each) if copied else g.H * g.W, seen, G, R, blocks, near, down, right, rows, last,
+        dpitch, apart((last + down) * dpitch + right, bytes_each), apart(most, bytes_each), most * 2 * lanes,
     )  # fmt: skip
 
 
@@ -188,20 +193,9 @@ def _filled(numbers: int, lanes: int) -> int:
     return -(-numbers // lanes) * lanes
 
 
-def whole_lines(numbers: int, bytes_each: int) -> int:
-    """At least so many numbers, which fill cache lines: the next core's space begins with a line of its own."""
-    return -(-numbers * bytes_each // LINE) * LINE // bytes_each
-
-
 def _collide(plane: int, C: int) -> bool:
     """Whether channels lie so many bytes apart that a cache, which looks at the last bits, takes them for the same."""
     return C > 4 and plane % 1024 == 0
-
-
-def _apart(numbers: int, bytes_each: int) -> int:
-    """At least so many numbers, and an odd number of cache lines: no two channels collide."""
-    lines = -(-numbers * bytes_each // LINE) | 1
-    return lines * LINE // bytes_each
 
 
 def _kernel_places(g: Window, channels: int, flip: bool) -> tuple[Array, Array, Array]:

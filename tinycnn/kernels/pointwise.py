@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from tinycnn.kernels.compiling import Worker, next_part, unpack
-from tinycnn.kernels.conv_blocks import piece
-from tinycnn.kernels.conv_plan import Sizes, whole_lines
+from tinycnn.kernels.conv_blocks import piece, pieces_of
+from tinycnn.kernels.conv_plan import Sizes
 from tinycnn.kernels.fused_blocks import ALONE, cut_lines
 from tinycnn.kernels.linear import steps
+from tinycnn.kernels.lines import whole_lines
 from tinycnn.kernels.rows import copy_row, fill_row
 from tinycnn.kernels.threads import plain, space
 from tinycnn.kernels.tile import call_product, tiles_for
@@ -52,7 +53,7 @@ def _channels(t, workers, given):
     tiles, y, kept, after, x, w, bias, biased, results, channels, space, size, M, K, s, N = unpack(
         given, "TxunxxxniixnnnSn"
     )
-    own, items, item = space[t * size :], N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G, next_part(given)
+    own, items, item = space[t * size :], pieces_of(N, s), next_part(given)
     C, weights, lines, nothing = K - biased, w, K * s.line, (K + M) * s.line
     if item < items:
         fill_row(own, nothing, 0, s.line)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from tinycnn.cores import chosen_threads
-from tinycnn.kept import LINE, empty
+from tinycnn.kept import LINE, before_a_line, empty
 
 Array = np.ndarray
 
@@ -59,7 +59,7 @@ def _aligned(size: int, dtype: Any) -> Array:
     """So many numbers that begin where a cache line does, so that vector after vector lies on one line each."""
     each = np.dtype(dtype).itemsize
     more = np.empty(size + LINE // each, dtype)
-    return more[-more.__array_interface__["data"][0] % LINE // each :][:size]
+    return more[before_a_line(more) // each :][:size]
 
 
 def plain(array: Array) -> Array:

@@ -35,7 +35,7 @@ import numpy as np
 
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, kernel, next_part, unpack
-from tinycnn.kernels.conv_blocks import piece, write_out
+from tinycnn.kernels.conv_blocks import piece, pieces_of, write_out
 from tinycnn.kernels.fused_blocks import ALONE, RELU_POOL, cut_out
 from tinycnn.kernels.fused_rows import SHORTEST, uncut_row, unpool_row
 from tinycnn.kernels.rows import copy_row, zero_row
@@ -88,7 +88,7 @@ def _convolve(t, workers, given):
     y, kept, after, x, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, q, roles, N = unpack(
         given, "xunxunxxxixnnSQRn"
     )
-    own, items = space[t * size :], N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G
+    own, items = space[t * size :], pieces_of(N, s)
     mixed, item = w, next_part(given)
     if item < items:
         zero_row(own, 0, q.mixed - s.lanes)  # the border of what is laid out

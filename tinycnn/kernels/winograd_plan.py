@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tinycnn.kept import LINE
 from tinycnn.kernels.compiling import record
+from tinycnn.kernels.lines import apart
 from tinycnn.kernels.tile import NARROW, WIDE
 from tinycnn.kernels.winograd_rows import FORMS
 
 NEAR = 96  # squares whose products the cache holds beside them
 ENOUGH = 96  # squares in a piece of work: as many rows of them as come next to it, or as many small images
+EACH = 4  # bytes of a number: it is for float32
 FEWEST = 16  # channels and filters, with fewer of which the additions around take longer than what they save
 SMALLEST = 64  # pixels of an image, with fewer of which the weights take longest
 
@@ -102,16 +103,16 @@ def plan_gathering(s: Any, flip: bool, N: int) -> GatherPlan | None:
     across, down, width = -(-s.OW // 2), -(-s.OH // 2), 2 * s.lanes
     G, rows, blocks = _pieces(across, down, N)
     pitch, squares = 2 * across + 2, G * rows * across
-    line = _apart(squares + s.lanes)
-    apart = _apart(s.C * line)
-    mixed = _apart((2 * rows + 2) * pitch + 4 * s.lanes)
-    gradients, pixels = mixed + FORMS * apart, 4 * squares
-    gradients_line = _apart(pixels + s.lanes)
+    line = apart(squares + s.lanes, EACH)
+    apart_forms = apart(s.C * line, EACH)
+    mixed = apart((2 * rows + 2) * pitch + 4 * s.lanes, EACH)
+    gradients, pixels = mixed + FORMS * apart_forms, 4 * squares
+    gradients_line = apart(pixels + s.lanes, EACH)
     strip = gradients + s.F * gradients_line
-    forms = strip + _apart((pixels + s.lanes) * width)
-    forms_apart = _apart(squares * width)
+    forms = strip + apart((pixels + s.lanes) * width, EACH)
+    forms_apart = apart(squares * width, EACH)
     sizes = s._replace(G=G, R=min(2 * rows, s.OH), blocks=blocks)
-    where = Gathering(across, pitch, mixed, line, apart, gradients, gradients_line, strip, forms, forms_apart)
+    where = Gathering(across, pitch, mixed, line, apart_forms, gradients, gradients_line, strip, forms, forms_apart)
     return GatherPlan(sizes, where, Roles(s.C * 9, 9, int(flip)), squares, forms + FORMS * forms_apart)
 
 
@@ -128,22 +129,20 @@ def _planned(s: Any, roles: Roles, N: int, few: bool) -> SquarePlan:
     near = max(NEAR // across, 1) if G == 1 else rows
     near = min(near, rows)
     pitch, squares, most = 2 * across + 2, G * rows * across, G * near * across
-    line = _apart(squares + max(s.lanes, NARROW, WIDE))
-    apart, width = _apart(s.C * line), 2 * s.lanes
-    mixed = _apart((2 * rows + 2) * pitch + 4 * s.lanes)
-    products = mixed + FORMS * apart
+    line = apart(squares + max(s.lanes, NARROW, WIDE), EACH)
+    apart_forms, width = apart(s.C * line, EACH), 2 * s.lanes
+    mixed = apart((2 * rows + 2) * pitch + 4 * s.lanes, EACH)
+    products = mixed + FORMS * apart_forms
     results = products + (most + max(NARROW, WIDE)) * FORMS * width
     pixels = G * min(2 * near, s.OH) * s.OW
     behind = results + (pixels + s.lanes) * width
-    line_of_results = _apart(pixels + s.lanes)
+    line_of_results = apart(pixels + s.lanes, EACH)
     weights = behind + width * line_of_results
     packs = few * FORMS * s.FP * s.C
-    sizes = s._replace(
-        G=G, R=min(2 * rows, s.OH), blocks=blocks, line=line_of_results, tile=behind - results
-    )
-    where = Squares(across, near, pitch, mixed, line, apart, products, results, weights)
+    sizes = s._replace(G=G, R=min(2 * rows, s.OH), blocks=blocks, line=line_of_results, tile=behind - results)
+    where = Squares(across, near, pitch, mixed, line, apart_forms, products, results, weights)
     scratch = 9 * s.lanes + s.lanes**2
-    return SquarePlan(sizes, where, roles, _apart(weights + packs + scratch), packs)
+    return SquarePlan(sizes, where, roles, apart(weights + packs + scratch, EACH), packs)
 
 
 def _pieces(across: int, down: int, N: int) -> tuple[int, int, int]:
@@ -156,8 +155,3 @@ def _pieces(across: int, down: int, N: int) -> tuple[int, int, int]:
     blocks = -(-down // most)
     rows = -(-down // blocks)
     return 1, rows, -(-down // rows)
-
-
-def _apart(numbers: int) -> int:
-    """At least so many numbers of float32, and an odd number of cache lines: no two channels collide."""
-    return (-(-numbers * 4 // LINE) | 1) * LINE // 4

@@ -1,6 +1,7 @@
-"""The three changes of form around Winograd's products (`winograd`): of pixels, of weights, and of results.
+"""The changes of form around Winograd's products, of pixels, weights and results (`winograd`), and of dw's two.
 
-Each is some additions and a halving or two, done for a vector of squares, or of filters, at once.
+Each is some additions and a halving or two, done for a vector of squares, or of filters, at once. Between them is a
+register tile as in `tile`, for squares that lie side by side.
 """
 
 from __future__ import annotations
@@ -125,11 +126,9 @@ def _tile(vectors: int, height: int) -> Any:
             steps = [count(v * w.lanes) for v in range(vectors)]
 
             def one_channel(c, sums):
-                square, filters = (
-                    w.at(pixels, builder.mul(c, line)),
-                    w.at(weights, builder.mul(c, count(w.lanes * vectors))),
-                )
-                filters = [w.load(w.at(filters, step)) for step in steps]
+                square = w.at(pixels, builder.mul(c, line))
+                row = w.at(weights, builder.mul(c, count(vectors * w.lanes)))
+                filters = [w.load(w.at(row, step)) for step in steps]
                 new = []
                 for m in range(height):
                     pixel = w.everywhere(builder.load(w.at(square, count(m))))
@@ -153,30 +152,30 @@ wide_tile, narrow_tile = _tile(2, WIDE), _tile(1, NARROW)
 
 
 @intrinsic
-def results_of_squares(typingctx, own, to, line, columns, both, products, squares, width):
+def results_of_squares(typingctx, own, to, line, pixels, both, products, squares, width):
     """own[to + i·line + (2t + j)·width + v] = result (i, j) of square t and filter v, from its products.
 
-    For a row of squares, whose results are two rows of so many `columns`, or one unless `both`. Gives whether all of
+    For a row of squares, whose results are two rows of so many `pixels`, or one unless `both`. Gives whether all of
     them are finite.
     """
     i = types.intp
 
     def write(context, builder, signature, arguments):
-        own, to, line, columns, both, products, squares, width = pointers(context, builder, signature.args, arguments)
+        own, to, line, pixels, both, products, squares, width = pointers(context, builder, signature.args, arguments)
         w = Writer(builder, context.get_value_type(signature.args[0].dtype))
         products, upper = w.at(own, products), w.at(own, to)
         lower = w.at(upper, line)
 
         def square(t, tests):
             right = builder.add(builder.mul(t, count(2)), count(1))
-            there = builder.icmp_signed("<", right, columns)
+            there = builder.icmp_signed("<", right, pixels)
             left, right = builder.mul(builder.mul(t, width), count(2)), builder.mul(right, width)
             here = w.at(products, builder.mul(t, count(FORMS * 2 * w.lanes)))
 
             def vector(v, tests):
                 m = [w.load(w.at(w.at(here, v), count(form * 2 * w.lanes))) for form in range(FORMS)]
-                halves = [_results(w, m[c::SIDE]) for c in range(SIDE)]
-                (a, b), (c, d) = (_results(w, [half[r] for half in halves]) for r in (0, 1))
+                columns = [_results(w, m[c::SIDE]) for c in range(SIDE)]
+                (a, b), (c, d) = (_results(w, [column[r] for column in columns]) for r in (0, 1))
                 total = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
                 w.store(a, w.at(upper, builder.add(left, v)))
                 with builder.if_then(there, likely=True):

@@ -19,8 +19,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinycnn.kernels.compiling import Worker, kernel, next_part, unpack
-from tinycnn.kernels.conv_blocks import piece
+from tinycnn.kernels.conv_blocks import piece, pieces_of
 from tinycnn.kernels.conv_pack import turn_back
+from tinycnn.kernels.conv_plan import pieces
 from tinycnn.kernels.fused_blocks import ALONE
 from tinycnn.kernels.linear import steps
 from tinycnn.kernels.rows import add_row, clear_row, row_sum, zero_row
@@ -41,8 +42,7 @@ def gather_squares(
     """Fill in dw and db; gives whether dw is finite: if not, it is for the plain sum."""
     s, q = plan.sizes, plan.gathering
     size = FORMS * s.FP * s.C
-    pieces = len(x) * s.blocks if s.blocks > 1 else -(-len(x) // s.G)
-    parts = min(PARTS, max(SUMS // size, 4), pieces)
+    parts = min(PARTS, max(SUMS // size, 4), pieces(len(x), s))
     own = space(dy.dtype, threads * plan.space + parts * (size + s.F))
     sums, of_db = own[threads * plan.space :], own[threads * plan.space + parts * size :]
     _gather(
@@ -60,7 +60,7 @@ def _gather(t, workers, given):
         given, "TxxxunxiixnSDnn"
     )
     own, all_forms = space[t * size :], FORMS * s.FP * s.C
-    items, part = N * s.blocks if s.blocks > 1 else (N + s.G - 1) // s.G, next_part(given)
+    items, part = pieces_of(N, s), next_part(given)
     if part < parts:
         zero_row(own, 0, q.mixed - s.lanes)  # the border of the images that are laid out, and of the gradients
         zero_row(own, q.gradients, q.strip - q.gradients)
