@@ -22,7 +22,7 @@ from tinycnn import (
     threads,
     zoo,
 )
-from tinycnn.model.fuse import ConvReLU, DenseReLU, Fused, plan, steps_now
+from tinycnn.model.fuse import ConvReLU, DenseReLU, Fused, Steps, plan
 from tinycnn.train.loop import gradients
 
 DTYPES = [np.float32, np.float64]
@@ -98,17 +98,17 @@ def test_layers_called_one_by_one_are_as_they_were_also_after_training():
 
 
 def test_what_one_kernel_runs_is_off_outside_on_other_rungs_while_recorded_and_where_somebody_looks_on():
-    layers = NETWORKS["pooled"]()
-    assert steps_now(layers) == layers
+    layers, steps = NETWORKS["pooled"](), Steps()
+    assert steps.now(layers) == layers
     with kept.keeping():
-        assert [type(step) for step in steps_now(layers)] == [ConvReLU, ConvReLU, Flatten, Dense]
+        assert [type(step) for step in steps.now(layers)] == [ConvReLU, ConvReLU, Flatten, Dense]
         for name in ("numpy", "loops", "njit"):
             with backend(name):
-                assert steps_now(layers) == layers
+                assert steps.now(layers) == layers
         with backends.recording():
-            assert steps_now(layers) == layers
+            assert steps.now(layers) == layers
         layers[1].forward = layers[1].forward
-        assert [type(step) for step in steps_now(layers)] == [Conv2D, ReLU, MaxPool2D, ConvReLU, Flatten, Dense]
+        assert [type(step) for step in steps.now(layers)] == [Conv2D, ReLU, MaxPool2D, ConvReLU, Flatten, Dense]
 
 
 def test_a_dense_layer_and_its_relu_are_one_step_and_the_first_of_all_is_not_asked_for_dx(monkeypatch):

@@ -50,21 +50,20 @@ class Pool:
     def __init__(self) -> None:
         self.all: list[Kept] = []  # by size; changed a whole entry at a time, so that Ctrl-C leaves it in order
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array with whatever stood in it before: a free one that is large enough, or else a new one."""
-        wanted = math.prod(shape) * np.dtype(dtype).itemsize
+    def empty(self, shape: tuple[int, ...], dtype: Any, wanted: int) -> Array:
+        """An array with whatever stood in it before: a free one of so many bytes or a few more, or else a new one."""
         for place in range(bisect_left(self.all, wanted, key=SIZE), len(self.all)):
             one = self.all[place]
             if one.size > ROOM * wanted:
                 break
             if holders(one) == NOBODY:
                 one.used = True
-                return _part(one, wanted, shape, dtype)
+                return np.ndarray(shape, dtype, one.array, one.begin)
         self._make_room(wanted)
         array = np.empty(wanted + LINE, np.uint8)
         one = Kept(wanted, array, before_a_line(array))
         insort_left(self.all, one, key=SIZE)
-        return _part(one, wanted, shape, dtype)
+        return np.ndarray(shape, dtype, one.array, one.begin)
 
     def rest(self) -> None:
         """Until the next call: keep what this one used, up to AT_REST bytes, and what is a caller's leave to him."""
@@ -99,14 +98,10 @@ def before_a_line(array: Array) -> int:
     return -array.__array_interface__["data"][0] % LINE
 
 
-def _part(one: Kept, size: int, shape: tuple[int, ...], dtype: Any) -> Array:
-    return one.array[one.begin : one.begin + size].view(dtype).reshape(shape)
-
-
 def _count_of_nobody() -> int:
     """What `holders` says of an array that only the pool has."""
     pool = Pool()
-    pool.empty((1,), np.uint8)
+    pool.empty((1,), np.uint8, 1)
     return holders(pool.all[0])
 
 
@@ -158,10 +153,11 @@ def is_asking() -> bool:
 def empty(shape: Any, dtype: Any) -> Array:
     """An array with no particular numbers in it, as `np.empty`; inside `keeping` perhaps one that was used before."""
     pool: Pool | None = getattr(_here, "pool", None)
-    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    if pool is None or math.prod(shape) * np.dtype(dtype).itemsize < SMALL:
+    if pool is None:
         return np.empty(shape, dtype)
-    return pool.empty(shape, dtype)
+    shape = shape if type(shape) is tuple else tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.empty(shape, dtype) if size < SMALL else pool.empty(shape, dtype, size)
 
 
 def empty_like(array: Array) -> Array:

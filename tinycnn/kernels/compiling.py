@@ -14,9 +14,9 @@ down, the other does more. It is for parts whose results do not depend on who do
 
 from __future__ import annotations
 
-import struct
+from array import array as numbers_in_line
 from collections.abc import Callable
-from ctypes import addressof, c_char
+from ctypes import c_size_t
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,12 @@ from tinycnn.kernels.code_kept import entry as entry
 from tinycnn.kernels.code_kept import kernel as kernel
 from tinycnn.kernels.team import WHOLE
 
+Array = np.ndarray
+MANY = 4096  # records that are kept in line
+
 _records: dict[str, Any] = {}
+_lines: dict[int, tuple[Any, Array]] = {}
+_older: dict[int, tuple[Any, Array]] = {}
 
 
 def native(function: Callable[..., Any], signature: Any) -> Any:
@@ -60,17 +65,10 @@ class Worker:
         found = self._compiled.get(dtype) or self.compile(dtype)
         numbers = [0]  # how many parts are taken
         for one in given:
-            if type(one) is int:
-                numbers.append(one)
-            elif isinstance(one, np.ndarray):
-                numbers.append(_address(one))
-            elif isinstance(one, tuple):
-                numbers += one
-            else:
-                numbers.append(one)
-        packed = bytearray(8 * len(numbers))
-        struct.pack_into(f"{len(numbers)}q", packed, 0, *numbers)
-        team.run(threads, found[0], addressof(_bytes_of(packed)) + 8)
+            kind = type(one)
+            numbers.append(one if kind is int else id(one) if kind is Array else _number_for(one))
+        line = numbers_in_line("q", numbers)
+        team.run(threads, found[0], line.buffer_info()[0] + 8)
 
     def compile(self, dtype: Any) -> tuple[int, Any]:
         """The code for this type of number, which the first call would compile, and its address."""
@@ -92,16 +90,35 @@ def _signature(dtype: Any) -> Any:
     return types.void(types.int64, types.int64, types.CPointer(from_dtype(dtype)))
 
 
-_bytes_of: Any = c_char.from_buffer
+def _number_for(one: Any) -> int:
+    """What a worker is given in place of an array or a record: where the array is, as Python's object.
+
+    It is quicker said than where the numbers of the array are, which that object knows. They lie in one line.
+    """
+    if type(one) is tuple or isinstance(one, tuple):
+        return id(_in_line(one))
+    return id(one) if isinstance(one, np.ndarray) else int(one)
 
 
-def _address(array: np.ndarray) -> int:
-    """Where an array begins."""
-    try:
-        return addressof(_bytes_of(array))
-    except (TypeError, ValueError):  # nothing in it, or not to be written to
-        assert array.flags.c_contiguous, "a worker would not see how this array lies in memory"
-        return array.__array_interface__["data"][0]
+def _in_line(record: Any) -> Array:
+    """A record's numbers as an array, made once: a plan has the same record for as long as it serves."""
+    global _lines, _older
+    found = _lines.get(id(record))
+    if found is None:
+        if len(_lines) == MANY:  # those that a call is about to use stay a while
+            _lines, _older = {}, _lines
+        found = _lines[id(record)] = record, np.array(record, np.int64)  # which keeps its id its own
+    return found[1]
+
+
+def _data_in_object() -> int:
+    """Which word of an array's object says where its numbers are."""
+    some = np.zeros(8)
+    words = (c_size_t * 16).from_address(id(some))
+    return list(words).index(some.__array_interface__["data"][0])
+
+
+DATA = _data_in_object()
 
 
 def record(letter: str, kind: Any) -> Any:
@@ -128,18 +145,15 @@ def unpack(typingctx, given, kinds):
             members.append(types.NamedUniTuple(types.int64, len(_records[letter]._fields), _records[letter]))
 
     def write(context, builder, signature, arguments):
-        numbers = builder.bitcast(arguments[0], WHOLE.as_pointer())
-        place, values = 0, []
-        for member in members:
-            size = len(member) if isinstance(member, types.BaseTuple) else 1
-            loaded = [builder.load(builder.gep(numbers, [ir.Constant(WHOLE, place + k)])) for k in range(size)]
-            place += size
+        numbers, values = builder.bitcast(arguments[0], WHOLE.as_pointer()), []
+        for place, member in enumerate(members):
+            value = _word(builder, numbers, place)
             if isinstance(member, types.Array):
-                values.append(_array_at(context, builder, member, loaded[0]))
-            elif size > 1 or isinstance(member, types.BaseTuple):
-                values.append(context.make_tuple(builder, member, loaded))
-            else:
-                values.append(loaded[0])
+                value = _array_at(context, builder, member, _data(builder, value))
+            elif isinstance(member, types.BaseTuple):
+                line = builder.inttoptr(_data(builder, value), WHOLE.as_pointer())
+                value = context.make_tuple(builder, member, [_word(builder, line, k) for k in range(len(member))])
+            values.append(value)
         return context.make_tuple(builder, signature.return_type, values)
 
     return types.Tuple(members)(given, kinds), write
@@ -166,6 +180,15 @@ def next_part(typingctx, given):
         return builder.atomic_rmw("add", taken, ir.Constant(WHOLE, 1), "monotonic")
 
     return types.int64(given), write
+
+
+def _word(builder: Any, words: Any, place: int) -> Any:
+    return builder.load(builder.gep(words, [ir.Constant(WHOLE, place)]))
+
+
+def _data(builder: Any, array: Any) -> Any:
+    """Where the numbers of an array are, of which Python's object is given."""
+    return _word(builder, builder.inttoptr(array, WHOLE.as_pointer()), DATA)
 
 
 def _array_at(context: Any, builder: Any, kind: Any, address: Any) -> Any:

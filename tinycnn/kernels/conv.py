@@ -31,7 +31,7 @@ from tinycnn.kernels.conv_plan import Plan, Sizes, pieces, plan_conv
 from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
 from tinycnn.kernels.pointwise import mix_channels, mix_channels_back
 from tinycnn.kernels.rows import clear_row
-from tinycnn.kernels.threads import PARTS, covered, plain, space, threads_for
+from tinycnn.kernels.threads import PARTS, covered, finite, plain, space, threads_for
 from tinycnn.kernels.tile import strip_width, tiles_for
 from tinycnn.kernels.winograd import convolve_squares
 from tinycnn.kernels.winograd_plan import GatherPlan, SquarePlan
@@ -85,7 +85,7 @@ def conv2d_backward(dy: Array, cache: tuple) -> tuple[Array, Array, Array | None
     x, w, has_bias, _ = given
     s = plan.sizes
     dy = upstream(dy, (len(x), s.F, s.OH, s.OW))
-    if dy.dtype != x.dtype or not np.isfinite(w).all():
+    if dy.dtype != x.dtype or not finite(w):
         return _by_ops(dy, given)
     dx, dw, db = empty_like(x), empty_like(w), empty((s.F,), x.dtype)
     gradients(dy, x, w, plan, DX + DW, dx, dw, db)

@@ -16,7 +16,7 @@ from tinycnn.kernels.conv import convolve, gradients
 from tinycnn.kernels.conv_blocks import DW, DX
 from tinycnn.kernels.conv_plan import plan_conv
 from tinycnn.kernels.placed import placed_transposed
-from tinycnn.kernels.threads import covered, plain
+from tinycnn.kernels.threads import covered, finite, plain
 from tinycnn.ops.checks import Array, floating, upstream
 from tinycnn.ops.conv_transpose import check_transposed_shapes
 
@@ -44,7 +44,7 @@ def conv_transpose2d_forward(
     how = (window.sv, window.sh), sides, (window.dv, window.dh), groups, False
     plan = plan_conv((w.shape[1] * groups, window.H, window.W), w.shape, *how, len(x), x.itemsize)
     again = (x, w, b, *options, groups)
-    if not np.isfinite(w).all():  # zeros stand where nothing is stamped, and 0·∞ is no 0
+    if not finite(w):  # zeros stand where nothing is stamped, and 0·∞ is no 0
         y, cache = ops.conv_transpose2d_forward(*again)
         return y, (None, cache)
     y = empty((len(x), plan.sizes.C, window.H, window.W), x.dtype)

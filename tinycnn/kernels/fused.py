@@ -21,7 +21,7 @@ from tinycnn.kernels.conv_plan import plan_conv
 from tinycnn.kernels.fused_blocks import RELU, RELU_ALONE, RELU_POOL
 from tinycnn.kernels.fused_rows import SHORTEST
 from tinycnn.kernels.pool import max_pool2d_backward, max_pool2d_forward
-from tinycnn.kernels.threads import covered, plain
+from tinycnn.kernels.threads import covered, finite, plain
 from tinycnn.ops.checks import Array, upstream
 
 
@@ -62,7 +62,7 @@ def conv2d_relu_backward(dy: Array, cache: tuple, wanted: str = "all") -> tuple[
         return _one_by_one_backward(dy, given, wanted)
     x, w, has_bias, _, pool = given
     dy = upstream(dy, y_shape)
-    if dy.dtype != x.dtype or not np.isfinite(w).all():
+    if dy.dtype != x.dtype or not finite(w):
         return _anew(dy, given, wanted)
     dx = empty_like(x) if wanted == "all" else None
     dw, db = empty_like(w), empty((len(w),), x.dtype)

@@ -7,6 +7,7 @@ phase, a tap of all windows is an unbroken run. The border comes along, filled w
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ record("P", Places)
 _PLACES = attrgetter(*Places._fields)
 
 
+@lru_cache(64)
 def places(w: Window) -> Places:
     """As a worker takes them."""
     return Places(*_PLACES(w))

@@ -7,6 +7,7 @@ be one and the same for all calls; nothing in it outlives a call, and nothing of
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -69,6 +70,16 @@ def plain(array: Array) -> Array:
 
 def covered(*arrays: Array | None) -> bool:
     """Whether all arrays hold the same of float32 and float64, and none is empty: what the kernels are made for."""
-    given = [array for array in arrays if array is not None]
-    first = given[0].dtype
-    return first.char in "fd" and all(array.dtype == first and array.size for array in given)
+    kind = None
+    for array in arrays:
+        if array is None:
+            continue
+        kind = kind or array.dtype
+        if array.dtype is not kind and array.dtype != kind or not array.size:
+            return False
+    return kind is not None and kind.char in "fd"
+
+
+def finite(array: Array) -> bool:
+    """Whether all numbers are finite. The sum of their squares says so at once, unless it overflows."""
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())

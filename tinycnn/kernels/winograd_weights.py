@@ -26,7 +26,7 @@ from tinycnn.kernels.fused_blocks import ALONE
 from tinycnn.kernels.linear import steps
 from tinycnn.kernels.rows import add_row, clear_row, row_sum, zero_row
 from tinycnn.kernels.shuffled_rows import turn_rows
-from tinycnn.kernels.threads import PARTS, space
+from tinycnn.kernels.threads import PARTS, finite, space
 from tinycnn.kernels.tile import call_product, strip_width, tiles_for
 from tinycnn.kernels.winograd import lay_channel, mix_piece
 from tinycnn.kernels.winograd_plan import GatherPlan
@@ -51,7 +51,7 @@ def gather_squares(
     )  # fmt: skip
     _finish(threads, dy.dtype, dw, sums, own, plan.space, parts, s, plan.roles)
     np.add.reduce(of_db[: parts * s.F].reshape(parts, -1), axis=0, out=db)
-    return bool(np.isfinite(dw).all())
+    return finite(dw)
 
 
 @Worker

@@ -11,7 +11,7 @@ from tinycnn import kept
 from tinycnn.errors import ShapeError
 from tinycnn.layers.activation import activation
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_shape
-from tinycnn.model.fuse import Fused, Step, steps_now
+from tinycnn.model.fuse import Fused, Step, Steps
 
 LARGEST_ADVISED = 4096  # the largest image that an error message suggests
 
@@ -25,6 +25,7 @@ class Chain(Layer):
     def __init__(self, layers: Iterable[Layer] = (), input_shape: Shape | None = None, name: str | None = None):
         super().__init__(name, input_shape)
         self.layers: list[Layer] = []
+        self._plan = Steps()
         self._steps: list[Step] = []  # of the last forward
         for layer in layers:
             self.append(layer)
@@ -70,7 +71,7 @@ class Chain(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Through every layer in turn."""
-        self._steps = steps_now(self.layers)
+        self._steps = self._plan.now(self.layers)
         for step in self._steps:
             x = step.forward(x, train)
         return x
@@ -99,7 +100,7 @@ class Chain(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the steps of the last forward, which a copy has no use for."""
-        return super().__getstate__() | {"_steps": []}
+        return super().__getstate__() | {"_steps": [], "_plan": Steps()}
 
     def _taken(self) -> Sequence[Step]:
         """The steps of the last forward; the layers, if there are others now."""

@@ -10,6 +10,7 @@ calls layers himself, each layer does its own part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from tinycnn import backends, kept
@@ -27,9 +28,13 @@ class Fused:
         self.layers: tuple[Layer, ...] = (first, *behind)
         self._undo: Callable[..., Any] | None = None
 
+    def fits(self) -> bool:
+        """Whether the layers still are what one kernel can do."""
+        return all(map(_is_itself, self.layers))
+
     def forward(self, x: Array, train: bool = False) -> Array:
         """All at once; the layers themselves remember nothing."""
-        rung = backends.current()
+        rung, self._undo = backends.current(), None
         y, cache, op = self.run(rung, x)
         for layer in self.layers:
             layer.forget()
@@ -76,6 +81,10 @@ class ConvReLU(Fused):
         super().__init__(conv, *behind)
         self.conv, self.pool = conv, 2 if len(behind) == 2 else 0
 
+    def fits(self) -> bool:
+        """Whether the layers, and the pool's options, still are what one kernel can do."""
+        return super().fits() and (not self.pool or _is_small(self.layers[2]))
+
     def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
         """The convolution, cut and pooled."""
         conv = self.conv
@@ -96,6 +105,7 @@ class DenseReLU(Fused):
 
 
 Step = Layer | Fused
+_OWN = frozenset(("forward", "backward", "learn"))
 
 
 def plan(layers: Sequence[Layer]) -> list[Step]:
@@ -103,16 +113,37 @@ def plan(layers: Sequence[Layer]) -> list[Step]:
     steps: list[Step] = []
     place = 0
     while place < len(layers):
-        group = _group(layers[place : place + 3])
+        group = _group(layers, place)
         steps.append(_together(group) if len(group) > 1 else layers[place])
         place += len(group)
     return steps
 
 
-def steps_now(layers: Sequence[Layer]) -> list[Step]:
-    """The steps as they are now: fused only while a network works on the fastest rung, and nobody looks on."""
-    fuses = kept.is_keeping() and backends.current().find("conv2d_relu_forward") is not None
-    return plan(layers) if fuses else list(layers)
+class Steps:
+    """The steps of a chain as they are now: fused only while a network works on the fastest rung, and nobody looks on.
+
+    They are planned once, and anew when the chain has other layers, or one of them is no longer what it was.
+    """
+
+    def __init__(self) -> None:
+        self._layers: list[Layer] = []
+        self._planned: list[Step] = []
+
+    def now(self, layers: Sequence[Layer]) -> list[Step]:
+        """Those of a chain of these layers."""
+        if not (kept.is_keeping() and backends.current().find("conv2d_relu_forward") is not None):
+            return list(layers)
+        if self._layers != layers or not all(step.fits() for step in self._planned if isinstance(step, Fused)):
+            self._planned = plan(layers)
+            self._layers = list(layers) if _is_final(layers, self._planned) else []
+        return self._planned
+
+
+def _is_final(layers: Sequence[Layer], steps: Sequence[Step]) -> bool:
+    """Whether nothing that happens to a layer could bring about more fusion."""
+    places = pairwise([*steps, None])
+    waits = any(isinstance(step, ConvReLU) and not step.pool and isinstance(after, MaxPool2D) for step, after in places)
+    return not waits and all(map(_is_itself, layers))
 
 
 def in_words(layers: Sequence[Layer]) -> list[str]:
@@ -131,17 +162,22 @@ def _together(group: Sequence[Layer]) -> Fused:
     return ConvReLU(first, *behind) if isinstance(first, Conv2D) else DenseReLU(first, *behind)
 
 
-def _group(layers: Sequence[Layer]) -> Sequence[Layer]:
-    """The first layers of these that one kernel runs together: one, two or three."""
-    if len(layers) == 1 or not (_is_a(ReLU, layers[1]) and (_is_a(Conv2D, layers[0]) or _is_a(Dense, layers[0]))):
-        return layers[:1]
-    pooled = len(layers) == 3 and type(layers[0]) is Conv2D and _is_a(MaxPool2D, layers[2])
-    return layers if pooled and _is_small(layers[2]) else layers[:2]
+def _group(layers: Sequence[Layer], place: int) -> Sequence[Layer]:
+    """The layers from a place on that one kernel runs together: one, two or three."""
+    first, *behind = layers[place : place + 3]
+    if type(first) not in (Conv2D, Dense) or not behind or not (_is_a(ReLU, behind[0]) and _is_itself(first)):
+        return (first,)
+    pooled = len(behind) == 2 and type(first) is Conv2D and _is_a(MaxPool2D, behind[1]) and _is_small(behind[1])
+    return (first, *behind) if pooled else (first, behind[0])
 
 
 def _is_a(kind: type[Layer], layer: Layer) -> bool:
-    """Whether it is one and does what its class says: somebody who looks on may have put his own function there."""
-    return type(layer) is kind and vars(layer).keys().isdisjoint(("forward", "backward", "learn"))
+    return type(layer) is kind and _is_itself(layer)
+
+
+def _is_itself(layer: Layer) -> bool:
+    """Whether it does what its class says: somebody who looks on may have put his own function there."""
+    return _OWN.isdisjoint(vars(layer))
 
 
 def _is_small(pool: Layer) -> bool:
