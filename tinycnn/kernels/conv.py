@@ -64,11 +64,14 @@ def conv2d_forward(
     return convolve(x, w, b, plan, y), ((x, w, b is not None, options), plan)
 
 
-def arguments(x: Array, w: Array, b: Any, stride: Any, padding: Any, dilation: Any, groups: int, flip: bool) -> Any:
-    """The same, checked, with the options as a plan takes them."""
+def arguments(
+    x: Array, w: Array, b: Any, stride: Any, padding: Any, dilation: Any, groups: int, flip: bool,
+    more: int = 0,
+) -> Any:  # fmt: skip
+    """The same, checked, with the options as a plan takes them; there are so many `more` channels than those of x."""
     x, w = floating(x, "x", "N,C,H,W"), floating(w, "w", "F,C/groups,KH,KW")
     b = None if b is None else floating(b, "b")
-    check_conv_shapes(x.shape[1], w.shape, None if b is None else b.shape, groups)
+    check_conv_shapes(x.shape[1] + more, w.shape, None if b is None else b.shape, groups)
     options = (pair(stride, "stride"), padding if isinstance(padding, str) else four_sides(padding),
                pair(dilation, "dilation"), groups, bool(flip))  # fmt: skip
     return x, w, b, options
@@ -108,13 +111,18 @@ def conv2d_backward_weights(dy: Array, cache: tuple) -> tuple[Array, Array | Non
 
 
 def convolve(
-    x: Array, w: Array, b: Array | None, plan: Plan, y: Array, kept: Array = NOTHING, after: int = ALONE
-) -> Array:
-    """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`."""
+    x: Array, w: Array, b: Array | None, plan: Plan, y: Array, kept: Array = NOTHING, after: int = ALONE,
+    beside: Array | None = None,
+) -> Array:  # fmt: skip
+    """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`.
+
+    Where the plan is by squares, further channels may lie `beside` x.
+    """
     if plan.squares is not None:
-        spoiled = _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE)
+        spoiled = _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE, beside)
         for some in _images(spoiled, len(x)):
-            _convolve(x[some], w, b, plan, y[some], kept if kept is NOTHING else kept[some], after)
+            whole = x[some] if beside is None else np.concatenate((x[some], beside[some]), axis=1)
+            _convolve(whole, w, b, plan, y[some], kept if kept is NOTHING else kept[some], after)
         return y
     if plan.by_pixel:
         with threads_for(_work(w, plan.sizes, len(x))) as threads:
@@ -130,13 +138,13 @@ def _images(spoiled: list[int], N: int) -> list[slice]:
 
 def _by_squares(
     x: Array, w: Array, b: Array | None, plan: SquarePlan, y: Array, kept: Array, after: int, kept_before: Array,
-    before: int,
+    before: int, beside: Array | None = None,
 ) -> list[int]:  # fmt: skip
     s = plan.sizes
     with threads_for(_work(w, s, len(x))) as threads:
         own = space(x.dtype, threads * plan.space)
         bias = _filled_up(b, 1, s.F, s.FP, x.dtype)
-        return convolve_squares(threads, x, w, bias, plan, own, y, kept, after, kept_before, before)
+        return convolve_squares(threads, x, w, bias, plan, own, y, kept, after, kept_before, before, beside)
 
 
 def _convolve(x: Array, w: Array, b: Array | None, plan: Plan, y: Array, kept: Array, after: int) -> Array:

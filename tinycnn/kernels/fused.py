@@ -17,12 +17,13 @@ from tinycnn.kept import empty, empty_like
 from tinycnn.kernels.activation import relu_backward, relu_forward
 from tinycnn.kernels.conv import NOTHING, arguments, conv2d_backward, conv2d_forward, convolve, gradients
 from tinycnn.kernels.conv_blocks import DW, DX
-from tinycnn.kernels.conv_plan import plan_conv
+from tinycnn.kernels.conv_plan import Plan, plan_conv
 from tinycnn.kernels.fused_blocks import RELU, RELU_ALONE, RELU_POOL
 from tinycnn.kernels.fused_rows import SHORTEST
+from tinycnn.kernels.layout import concat_forward
 from tinycnn.kernels.pool import max_pool2d_backward, max_pool2d_forward
 from tinycnn.kernels.threads import covered, finite, plain
-from tinycnn.ops.checks import Array, upstream
+from tinycnn.ops.checks import Array, floating, upstream
 
 
 def conv2d_relu_forward(
@@ -44,13 +45,46 @@ def conv2d_relu_forward(
         return y, cache if remember else None
     x, w = plain(x), plain(w)
     plan = plan_conv(x.shape[1:], w.shape, *options, len(x), x.itemsize, pool)
-    OH, OW = plan.seen
-    y = empty((len(x), len(w), OH, OW), x.dtype)
-    if not (remember or pool):
-        return convolve(x, w, b, plan, y, NOTHING, RELU_ALONE), None
-    kept = empty((len(x), len(w), OH, max(OW, SHORTEST)), np.uint8)
+    if not remember:
+        return _forgotten(x, w, b, plan, pool), None
+    y = empty((len(x), len(w), *plan.seen), x.dtype)
+    kept = _room_to_remember(y)
     convolve(x, w, b, plan, y, kept, RELU_POOL if pool else RELU)
-    return y, (kept, y.shape, (x, w, b is not None, options, pool), plan) if remember else None
+    return y, (kept, y.shape, (x, w, b is not None, options, pool), plan)
+
+
+def conv2d_relu_of_two_forward(
+    x: Array, beside: Array, w: Array, b: Array | None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1, flip: bool = False, pool: int = 0,
+) -> Array:  # fmt: skip
+    """The same of images whose last channels lie `beside` x: they are not joined first. There is no backward pass.
+
+    >>> one = np.ones((1, 1, 3, 3))
+    >>> conv2d_relu_of_two_forward(one, 2 * one, np.ones((1, 2, 2, 2)), np.zeros(1), pool=2)
+    array([[[[12.]]]])
+    """
+    x, beside = floating(x, "x", "N,C,H,W"), floating(beside, "beside", "N,C,H,W")
+    plan, options = None, (stride, padding, dilation, groups, flip)
+    if pool in (0, 2) and x.shape[:1] + x.shape[2:] == beside.shape[:1] + beside.shape[2:]:
+        (N, C, H, W), more = x.shape, beside.shape[1]
+        x, w, b, options = arguments(x, w, b, *options, more)
+        plan = plan_conv((C + more, H, W), w.shape, *options, N, x.itemsize, pool)
+    if plan is None or plan.squares is None or not covered(x, beside, w, b):
+        return conv2d_relu_forward(concat_forward(x, beside)[0], w, b, *options, pool, remember=False)[0]
+    return _forgotten(plain(x), plain(w), b, plan, pool, plain(beside))
+
+
+def _forgotten(x: Array, w: Array, b: Array | None, plan: Plan, pool: int, beside: Array | None = None) -> Array:
+    """The results alone; where a pool's numbers came from is written down, and forgotten."""
+    y = empty((len(x), len(w), *plan.seen), x.dtype)
+    if not pool:
+        return convolve(x, w, b, plan, y, NOTHING, RELU_ALONE, beside)
+    return convolve(x, w, b, plan, y, _room_to_remember(y), RELU_POOL, beside)
+
+
+def _room_to_remember(y: Array) -> Array:
+    """A byte for each result, with a few more where a row is shorter than a vector."""
+    return empty((*y.shape[:3], max(y.shape[3], SHORTEST)), np.uint8)
 
 
 def conv2d_relu_backward(dy: Array, cache: tuple, wanted: str = "all") -> tuple[Array | None, Array, Array | None]:

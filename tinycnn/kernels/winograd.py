@@ -57,12 +57,12 @@ Array = np.ndarray
 
 def convolve_squares(
     threads: int, x: Array, w: Array, bias: Array, plan: SquarePlan, own: Array, y: Array, kept: Array, after: int,
-    kept_before: Array, before: int,
+    kept_before: Array, before: int, beside: Array | None = None,
 ) -> list[int]:  # fmt: skip
     """Fill in y, but for the images whose numbers are given back: of these some result is not finite.
 
     What comes `after`, and what is `kept` of it, is as in `fused`; `before` says the same of x, should it be the
-    gradient of what came after.
+    gradient of what came after. `beside` x lie the channels that it lacks.
     """
     s, spoiled, mixed = plan.sizes, np.zeros(len(x), np.int64), w
     if not plan.packs:
@@ -70,8 +70,8 @@ def convolve_squares(
         _mix(threads, w.dtype, mixed, own, w, plan.space, s, plan.squares, plan.roles)
     nothing = np.zeros(2 * s.lanes, x.dtype)
     _convolve(
-        threads, x.dtype, y, kept, after, x, kept_before, before, mixed, bias, nothing, spoiled, own, plan.space,
-        plan.packs, s, plan.squares, plan.roles, len(x),
+        threads, x.dtype, y, kept, after, x, x if beside is None else beside, x.shape[1], kept_before, before, mixed, bias, nothing,
+        spoiled, own, plan.space, plan.packs, s, plan.squares, plan.roles, len(x),
     )  # fmt: skip
     return [n for n, found in enumerate(spoiled.tolist()) if found]
 
@@ -85,9 +85,8 @@ def _mix(t, workers, given):
 
 @Worker
 def _convolve(t, workers, given):
-    y, kept, after, x, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, q, roles, N = unpack(
-        given, "xunxunxxxixnnSQRn"
-    )
+    y, kept, after, x, beside, CX, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, q, \
+        roles, N = unpack(given, "xunxxnunxxxixnnSQRn")  # fmt: skip
     own, items = space[t * size :], pieces_of(N, s)
     mixed, item = w, next_part(given)
     if item < items:
@@ -98,7 +97,7 @@ def _convolve(t, workers, given):
     while item < items:
         n, images, u, rows = piece(item, N, s)
         down = (rows + 1) // 2
-        mix_piece(own, x, kept_before, s, q, before, n, images, u - s.top, down)
+        mix_piece(own, x, beside, CX, kept_before, s, q, before, n, images, u - s.top, down)
         f = 0
         while f < s.FP:
             width = strip_width(s.FP - f, s.lanes)
@@ -130,12 +129,15 @@ def mix(to, start, own, scratch, w, s, roles, first, end):
 
 
 @kernel
-def mix_piece(own, x, kept, s, q, before, n, images, first, down):
-    """The forms of a piece's pixels as (form, channel, square), for so many rows of squares from pixel row `first`."""
+def mix_piece(own, x, beside, CX, kept, s, q, before, n, images, top, down):
+    """The forms of a piece's pixels as (form, channel, square), for so many rows of squares from pixel row `top`.
+
+    The first CX channels are those of x, the others those of what lies beside it.
+    """
     for m in range(images):
         for c in range(s.C):
-            lay_channel(own, s.left, q.pitch, x, s.H, s.W, kept, before, (n + m) * s.C + c, first,
-                        first + 2 * down + 2)  # fmt: skip
+            source, image = (x, (n + m) * CX + c) if c < CX else (beside, (n + m) * (s.C - CX) + c - CX)
+            lay_channel(own, s.left, q.pitch, source, s.H, s.W, kept, before, image, top, top + 2 * down + 2)
             to = q.mixed + c * q.line + m * down * q.across
             for r in range(down):
                 mix_pixels(own, to + r * q.across, q.apart, 2 * r * q.pitch, q.pitch, q.across)

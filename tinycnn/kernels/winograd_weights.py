@@ -70,7 +70,7 @@ def _gather(t, workers, given):
         for item in range(part * items // parts, (part + 1) * items // parts):
             n, images, u, rows = piece(item, N, s)
             down = (rows + 1) // 2
-            mix_piece(own, x, kept, s, q, ALONE, n, images, u - s.top, down)
+            mix_piece(own, x, x, s.C, kept, s, q, ALONE, n, images, u - s.top, down)
             _lay_gradients(own, dy, kept, s, q, after, db, part * s.F, n, images, u, rows)
             f = 0
             while f < s.FP:

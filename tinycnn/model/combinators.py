@@ -104,6 +104,10 @@ class SkipConcat(_Around):
         """x and f(x), side by side."""
         return self.run("concat", x, self.inner.forward(x, train))
 
+    def halves(self, x: Array) -> tuple[Array, Array]:
+        """x and f(x), for a step that reads both where they lie (`fuse`); there will be no backward pass."""
+        return x, self.inner.forward(x)
+
     def backward(self, dy: Array) -> Array:
         """The gradient of x's own channels, plus what comes back through f."""
         dx, df = self.undo(dy)

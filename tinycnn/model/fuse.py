@@ -4,7 +4,8 @@ The mathematics stays what it is, one formula each; only the passes over memory 
 behind it and a 2×2 max pool behind that are one step of the plan; so is a convolution with its ReLU, and a dense layer
 with its; every other layer is a step of its own. `summary()` shows the plan. It is in force while a network works (in
 `fit`, `evaluate` and `predict`) on the rung `numba`; where calls are recorded, on the other rungs, and where somebody
-calls layers himself, each layer does its own part.
+calls layers himself, each layer does its own part. Where there will be no backward pass, a convolution also reads the
+two halves that a `SkipConcat` before it would join where they lie.
 """
 
 from __future__ import annotations
@@ -83,16 +84,31 @@ class ConvReLU(Fused):
 
     def fits(self) -> bool:
         """Whether the layers, and the pool's options, still are what one kernel can do."""
-        return super().fits() and (not self.pool or _is_small(self.layers[2]))
+        return super().fits() and (not self.pool or _is_small(self.layers[-1]))
 
     def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
         """The convolution, cut and pooled."""
-        conv = self.conv
-        y, cache = rung("conv2d_relu_forward")(
-            x, conv.weight("w"), conv.params.get("b"), conv.stride, conv.padding, conv.dilation, conv.groups,
-            conv.flip, pool=self.pool, remember=not kept.is_asking(),
-        )  # fmt: skip
+        y, cache = rung("conv2d_relu_forward")(x, *self.given(), remember=not kept.is_asking())
         return y, cache, "conv2d_relu"
+
+    def given(self) -> tuple:
+        """What the kernel is given beside x."""
+        conv = self.conv
+        place = conv.stride, conv.padding, conv.dilation, conv.groups, conv.flip
+        return conv.weight("w"), conv.params.get("b"), *place, self.pool
+
+
+class SkipConvReLU(ConvReLU):
+    """The same behind a `SkipConcat`, whose two halves are not joined; there is no backward pass."""
+
+    def __init__(self, skip: Layer, conv: Conv2D, *behind: Layer):
+        super().__init__(conv, *behind)
+        self.layers, self.skip = (skip, *self.layers), skip
+
+    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+        """What the skip gives, convolved, cut and pooled."""
+        skip: Any = self.skip
+        return rung("conv2d_relu_of_two_forward")(*skip.halves(x), *self.given()), None, "conv2d_relu"
 
 
 class DenseReLU(Fused):
@@ -108,13 +124,16 @@ Step = Layer | Fused
 _OWN = frozenset(("forward", "backward", "learn"))
 
 
-def plan(layers: Sequence[Layer]) -> list[Step]:
-    """The steps of a chain, in order, as they would be with fusion."""
+def plan(layers: Sequence[Layer], asking: bool = False) -> list[Step]:
+    """The steps of a chain, in order, as they would be with fusion; where one is only `asking`, without backward."""
     steps: list[Step] = []
     place = 0
     while place < len(layers):
         group = _group(layers, place)
-        steps.append(_together(group) if len(group) > 1 else layers[place])
+        step = _together(group) if len(group) > 1 else layers[place]
+        if asking and isinstance(step, ConvReLU) and steps and _hands_on_halves(steps[-1]):
+            step = SkipConvReLU(steps.pop(), *group)
+        steps.append(step)
         place += len(group)
     return steps
 
@@ -128,13 +147,15 @@ class Steps:
     def __init__(self) -> None:
         self._layers: list[Layer] = []
         self._planned: list[Step] = []
+        self._asking = False
 
     def now(self, layers: Sequence[Layer]) -> list[Step]:
         """Those of a chain of these layers."""
         if not (kept.is_keeping() and backends.current().find("conv2d_relu_forward") is not None):
             return list(layers)
-        if self._layers != layers or not all(step.fits() for step in self._planned if isinstance(step, Fused)):
-            self._planned = plan(layers)
+        planned, asking = (step for step in self._planned if isinstance(step, Fused)), kept.is_asking()
+        if self._asking is not asking or self._layers != layers or not all(step.fits() for step in planned):
+            self._planned, self._asking = plan(layers, asking), asking
             self._layers = list(layers) if _is_final(layers, self._planned) else []
         return self._planned
 
@@ -178,6 +199,11 @@ def _is_a(kind: type[Layer], layer: Layer) -> bool:
 def _is_itself(layer: Layer) -> bool:
     """Whether it does what its class says: somebody who looks on may have put his own function there."""
     return _OWN.isdisjoint(vars(layer))
+
+
+def _hands_on_halves(step: Step) -> bool:
+    """Whether it is a layer whose very class has a way to hand on the two halves that it would join."""
+    return not isinstance(step, Fused) and "halves" in vars(type(step)) and not step.is_read and _is_itself(step)
 
 
 def _is_small(pool: Layer) -> bool:
