@@ -19,7 +19,12 @@ from tinycnn.kernels.activation_smooth import (
 from tinycnn.kernels.conv import conv2d_backward, conv2d_backward_weights, conv2d_forward
 from tinycnn.kernels.conv1d import conv1d_backward, conv1d_forward
 from tinycnn.kernels.conv_transpose import conv_transpose2d_backward, conv_transpose2d_forward
-from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward, conv2d_relu_of_two_forward
+from tinycnn.kernels.fused import (
+    conv2d_relu_backward,
+    conv2d_relu_forward,
+    conv2d_relu_of_halves_forward,
+    conv2d_relu_of_two_forward,
+)
 from tinycnn.kernels.layout import (
     concat_backward,
     concat_forward,
@@ -83,6 +88,7 @@ BEYOND_OPS: dict[str, Any] = {
     "conv2d_backward_weights": conv2d_backward_weights,
     "conv2d_relu_forward": conv2d_relu_forward,
     "conv2d_relu_backward": conv2d_relu_backward,
+    "conv2d_relu_of_halves_forward": conv2d_relu_of_halves_forward,
     "conv2d_relu_of_two_forward": conv2d_relu_of_two_forward,
     "linear_backward_weights": linear_backward_weights,
     "linear_relu_forward": linear_relu_forward,

@@ -28,8 +28,9 @@ from tinycnn.kernels.conv_blocks import (
 )
 from tinycnn.kernels.conv_pack import pack, pack_turned, packed_backward, packed_forward, unpacked
 from tinycnn.kernels.conv_plan import Plan, Sizes, pieces, plan_conv
-from tinycnn.kernels.fused_blocks import ALONE, cut_out, uncut_dy
+from tinycnn.kernels.fused_blocks import ALONE, HALVED, cut_out, uncut_dy
 from tinycnn.kernels.pointwise import mix_channels, mix_channels_back
+from tinycnn.kernels.pool import max_pool2d_forward
 from tinycnn.kernels.rows import clear_row
 from tinycnn.kernels.threads import PARTS, covered, finite, plain, space, threads_for
 from tinycnn.kernels.tile import strip_width, tiles_for
@@ -112,23 +113,30 @@ def conv2d_backward_weights(dy: Array, cache: tuple) -> tuple[Array, Array | Non
 
 def convolve(
     x: Array, w: Array, b: Array | None, plan: Plan, y: Array, kept: Array = NOTHING, after: int = ALONE,
-    beside: Array | None = None,
+    before: int = ALONE, beside: Array | None = None,
 ) -> Array:  # fmt: skip
     """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`.
 
-    Where the plan is by squares, further channels may lie `beside` x.
+    Where the plan is by squares, x may be what a pool has yet to halve (`before`), or have further channels `beside` it.
     """
     if plan.squares is not None:
-        spoiled = _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, ALONE, beside)
+        spoiled = _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, before, beside)
         for some in _images(spoiled, len(x)):
-            whole = x[some] if beside is None else np.concatenate((x[some], beside[some]), axis=1)
-            _convolve(whole, w, b, plan, y[some], kept if kept is NOTHING else kept[some], after)
+            found = _found(x[some], before, None if beside is None else beside[some])
+            _convolve(found, w, b, plan, y[some], kept if kept is NOTHING else kept[some], after)
         return y
     if plan.by_pixel:
         with threads_for(_work(w, plan.sizes, len(x))) as threads:
             mix_channels(threads, x, w, b, plan.sizes, y, kept, after)
         return y
     return _convolve(x, w, b, plan, y, kept, after)
+
+
+def _found(x: Array, before: int, beside: Array | None) -> Array:
+    """What the convolution is of."""
+    if before == HALVED:
+        x = max_pool2d_forward(x, 2)[0]
+    return x if beside is None else np.concatenate((x, beside), axis=1)
 
 
 def _images(spoiled: list[int], N: int) -> list[slice]:

@@ -18,7 +18,7 @@ from tinycnn.kernels.activation import relu_backward, relu_forward
 from tinycnn.kernels.conv import NOTHING, arguments, conv2d_backward, conv2d_forward, convolve, gradients
 from tinycnn.kernels.conv_blocks import DW, DX
 from tinycnn.kernels.conv_plan import Plan, plan_conv
-from tinycnn.kernels.fused_blocks import RELU, RELU_ALONE, RELU_POOL
+from tinycnn.kernels.fused_blocks import ALONE, HALVED, RELU, RELU_ALONE, RELU_POOL
 from tinycnn.kernels.fused_rows import SHORTEST
 from tinycnn.kernels.layout import concat_forward
 from tinycnn.kernels.pool import max_pool2d_backward, max_pool2d_forward
@@ -71,15 +71,35 @@ def conv2d_relu_of_two_forward(
         plan = plan_conv((C + more, H, W), w.shape, *options, N, x.itemsize, pool)
     if plan is None or plan.squares is None or not covered(x, beside, w, b):
         return conv2d_relu_forward(concat_forward(x, beside)[0], w, b, *options, pool, remember=False)[0]
-    return _forgotten(plain(x), plain(w), b, plan, pool, plain(beside))
+    return _forgotten(plain(x), plain(w), b, plan, pool, ALONE, plain(beside))
 
 
-def _forgotten(x: Array, w: Array, b: Array | None, plan: Plan, pool: int, beside: Array | None = None) -> Array:
+def conv2d_relu_of_halves_forward(
+    x: Array, w: Array, b: Array | None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    flip: bool = False, pool: int = 0,
+) -> Array:  # fmt: skip
+    """The same of images that a 2×2 max pool halves first, without writing those down. There is no backward pass.
+
+    >>> conv2d_relu_of_halves_forward(np.arange(16.0).reshape(1, 1, 4, 4), np.ones((1, 1, 2, 2)), np.zeros(1))
+    array([[[[40.]]]])
+    """
+    x, plan, options = floating(x, "x", "N,C,H,W"), None, (stride, padding, dilation, groups, flip)
+    (N, C, H, W), (below, right) = x.shape, (x.shape[2] % 2, x.shape[3] % 2)
+    if pool in (0, 2) and not (below or right):
+        x, w, b, options = arguments(x, w, b, *options)
+        plan = plan_conv((C, H // 2, W // 2), w.shape, *options, N, x.itemsize, pool)
+    if plan is None or plan.squares is None or not covered(x, w, b):
+        return conv2d_relu_forward(max_pool2d_forward(x, 2)[0], w, b, *options, pool, remember=False)[0]
+    return _forgotten(plain(x), plain(w), b, plan, pool, HALVED)
+
+
+def _forgotten(
+    x: Array, w: Array, b: Array | None, plan: Plan, pool: int, before: int = ALONE, beside: Array | None = None
+) -> Array:
     """The results alone; where a pool's numbers came from is written down, and forgotten."""
     y = empty((len(x), len(w), *plan.seen), x.dtype)
-    if not pool:
-        return convolve(x, w, b, plan, y, NOTHING, RELU_ALONE, beside)
-    return convolve(x, w, b, plan, y, _room_to_remember(y), RELU_POOL, beside)
+    kept, after = (_room_to_remember(y), RELU_POOL) if pool else (NOTHING, RELU_ALONE)
+    return convolve(x, w, b, plan, y, kept, after, before, beside)
 
 
 def _room_to_remember(y: Array) -> Array:

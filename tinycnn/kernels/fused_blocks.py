@@ -9,6 +9,7 @@ from tinycnn.kernels.rows import zero_row
 
 ALONE, RELU, RELU_POOL = 0, 1, 2  # what comes after a convolution; its number is also the step from window to window
 RELU_ALONE = 3  # a ReLU of which nothing need be remembered
+HALVED = 4  # what comes before one: a 2×2 max pool of which nothing need be remembered
 
 
 @kernel

@@ -109,6 +109,26 @@ def relu_pool_row(typingctx, y, at, kept, kept_at, x, upper, lower, n):
 
 
 @intrinsic
+def pool_row(typingctx, y, at, x, upper, lower, n):
+    """y[at:] = the largest of each 2×2 window of two rows; n windows."""
+    i = types.intp
+
+    def write(context, builder, signature, arguments):
+        y, at, x, upper, lower, n = pointers(context, builder, signature.args, arguments)
+        w = Writer(builder, context.get_value_type(signature.args[0].dtype))
+        y, upper, lower = w.at(y, at), w.at(x, upper), w.at(x, lower)
+
+        def some(k, mask):
+            rows = [left_and_right(w, row, k, n, mask) for row in (upper, lower)]
+            w.store(largest_of_four(w, *rows[0], *rows[1])[0], w.at(y, k), mask)
+
+        over_row(w, n, some)
+        return context.get_dummy_value()
+
+    return types.void(y, i, x, i, i, i), write
+
+
+@intrinsic
 def uncut_row(typingctx, to, at, dy, start, kept, kept_at, n):
     """to[at:] = dy[start:] where the ReLU let through, and 0 elsewhere; n numbers."""
     i = types.intp

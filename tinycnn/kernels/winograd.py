@@ -36,8 +36,8 @@ import numpy as np
 from tinycnn.kept import empty
 from tinycnn.kernels.compiling import Worker, kernel, next_part, unpack
 from tinycnn.kernels.conv_blocks import piece, pieces_of, write_out
-from tinycnn.kernels.fused_blocks import ALONE, RELU_POOL, cut_out
-from tinycnn.kernels.fused_rows import SHORTEST, uncut_row, unpool_row
+from tinycnn.kernels.fused_blocks import ALONE, HALVED, RELU_POOL, cut_out
+from tinycnn.kernels.fused_rows import SHORTEST, pool_row, uncut_row, unpool_row
 from tinycnn.kernels.rows import copy_row, zero_row
 from tinycnn.kernels.shuffled_rows import turn_rows
 from tinycnn.kernels.tile import NARROW, WIDE, strip_width
@@ -62,7 +62,7 @@ def convolve_squares(
     """Fill in y, but for the images whose numbers are given back: of these some result is not finite.
 
     What comes `after`, and what is `kept` of it, is as in `fused`; `before` says the same of x, should it be the
-    gradient of what came after. `beside` x lie the channels that it lacks.
+    gradient of what came after, or that a pool has yet to halve it. `beside` x lie the channels that it lacks.
     """
     s, spoiled, mixed = plan.sizes, np.zeros(len(x), np.int64), w
     if not plan.packs:
@@ -146,7 +146,7 @@ def mix_piece(own, x, beside, CX, kept, s, q, before, n, images, top, down):
 @kernel
 def lay_channel(own, begin, pitch, x, rows, columns, kept, before, image, first, end):
     """Some rows of one channel of so many rows and columns to own[begin + …]; what is left between them stays."""
-    step = max(before, 1)
+    step = 2 if before == RELU_POOL else 1
     H, W = rows // step, columns // step
     byte_row = max(W, SHORTEST)
     for row in range(first, end):
@@ -155,6 +155,8 @@ def lay_channel(own, begin, pitch, x, rows, columns, kept, before, image, first,
             zero_row(own, begin, W * step)
         elif before == ALONE:
             copy_row(own, begin, x, above * W, W)
+        elif before == HALVED:
+            pool_row(own, begin, x, above * 4 * W, above * 4 * W + 2 * W, W)
         elif before == RELU_POOL:
             unpool_row(own, begin, row % 2, x, above * W, kept, above * byte_row, W)
         else:

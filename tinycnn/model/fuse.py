@@ -5,7 +5,7 @@ behind it and a 2×2 max pool behind that are one step of the plan; so is a conv
 with its; every other layer is a step of its own. `summary()` shows the plan. It is in force while a network works (in
 `fit`, `evaluate` and `predict`) on the rung `numba`; where calls are recorded, on the other rungs, and where somebody
 calls layers himself, each layer does its own part. Where there will be no backward pass, a convolution also reads the
-two halves that a `SkipConcat` before it would join where they lie.
+two halves that a `SkipConcat` before it would join where they lie, or halves its images itself in place of a max pool.
 """
 
 from __future__ import annotations
@@ -111,6 +111,22 @@ class SkipConvReLU(ConvReLU):
         return rung("conv2d_relu_of_two_forward")(*skip.halves(x), *self.given()), None, "conv2d_relu"
 
 
+class PoolConvReLU(ConvReLU):
+    """The same behind a 2×2 max pool, the result of which is not written down; there is no backward pass."""
+
+    def __init__(self, before: Layer, conv: Conv2D, *behind: Layer):
+        super().__init__(conv, *behind)
+        self.layers, self.before = (before, *self.layers), before
+
+    def fits(self) -> bool:
+        """Whether that holds for both pools, if there are two."""
+        return super().fits() and _is_small(self.before)
+
+    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+        """The images halved, convolved, cut and pooled."""
+        return rung("conv2d_relu_of_halves_forward")(x, *self.given()), None, "conv2d_relu"
+
+
 class DenseReLU(Fused):
     """A dense layer and its ReLU, as one step of a chain."""
 
@@ -131,8 +147,8 @@ def plan(layers: Sequence[Layer], asking: bool = False) -> list[Step]:
     while place < len(layers):
         group = _group(layers, place)
         step = _together(group) if len(group) > 1 else layers[place]
-        if asking and isinstance(step, ConvReLU) and steps and _hands_on_halves(steps[-1]):
-            step = SkipConvReLU(steps.pop(), *group)
+        if asking and isinstance(step, ConvReLU) and steps:
+            step = _with_what_is_before(steps, group) or step
         steps.append(step)
         place += len(group)
     return steps
@@ -201,9 +217,15 @@ def _is_itself(layer: Layer) -> bool:
     return _OWN.isdisjoint(vars(layer))
 
 
-def _hands_on_halves(step: Step) -> bool:
-    """Whether it is a layer whose very class has a way to hand on the two halves that it would join."""
-    return not isinstance(step, Fused) and "halves" in vars(type(step)) and not step.is_read and _is_itself(step)
+def _with_what_is_before(steps: list[Step], group: Sequence[Layer]) -> Step | None:
+    """A convolution's step together with the last of these, which it takes away; or None if they do not go together."""
+    last = steps[-1]
+    if isinstance(last, Fused) or last.is_read or not _is_itself(last):
+        return None
+    if type(last) is MaxPool2D and _is_small(last):
+        return PoolConvReLU(steps.pop(), *group)
+    hands_on_halves = "halves" in vars(type(last))  # in its very class: one that is derived may do something else
+    return SkipConvReLU(steps.pop(), *group) if hands_on_halves else None
 
 
 def _is_small(pool: Layer) -> bool:
