@@ -163,7 +163,12 @@ def squares() -> None:
     from tinycnn.kernels import conv as module
     from tinycnn.kernels import conv_pack, conv_plan, fused, winograd, winograd_plan, winograd_weights
     from tinycnn.kernels.conv_blocks import DW, DX
-    from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
+    from tinycnn.kernels.fused import (
+        conv2d_relu_backward,
+        conv2d_relu_forward,
+        conv2d_relu_of_halves_forward,
+        conv2d_relu_of_two_forward,
+    )
 
     for one in (module, conv_pack, fused, winograd):
         one.empty = lambda shape, kind: guarded(np.full(shape, np.nan if kind != np.uint8 else 255, kind), end)
@@ -186,11 +191,17 @@ def squares() -> None:
         module.gradients(dy, x, w, cache[1], DX, dx, w, w)
         module.gradients(dy, x, w, cache[1], DW, x, dw, db)
         assert all(np.isfinite(a).all() for a in (y, dx, dw, db))
-        for pool, remember in ((0, False), (0, True), (2, True)):
+        y_alone = conv2d_relu_forward(x, w, b, **options, remember=False)[0]
+        for pool, remember in ((0, True), (2, True), (2, False)):
             y, cache = conv2d_relu_forward(x, w, b, **options, pool=pool, remember=remember)
             assert np.isfinite(y).all()
             dy = guarded(rng.normal(size=y.shape).astype(np.float32), end)
             assert not remember or all(a is None or np.isfinite(a).all() for a in conv2d_relu_backward(dy, cache))
+        part = int(rng.integers(1, x.shape[1]))
+        two = guarded(x[:, :part], end), guarded(x[:, part:], end)
+        twice = guarded(x.repeat(2, axis=2).repeat(2, axis=3), end)
+        assert conv2d_relu_of_two_forward(*two, w, b, **options).tobytes() == y_alone.tobytes()
+        assert conv2d_relu_of_halves_forward(twice, w, b, **options).tobytes() == y_alone.tobytes()
 
 
 def others() -> None:

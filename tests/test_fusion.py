@@ -22,7 +22,7 @@ from tinycnn import (
     threads,
     zoo,
 )
-from tinycnn.model.fuse import ConvReLU, DenseReLU, Fused, Steps, plan
+from tinycnn.model.fuse import ConvReLU, DenseReLU, Fused, PoolConvReLU, SkipConvReLU, Steps, plan
 from tinycnn.train.loop import gradients
 
 DTYPES = [np.float32, np.float64]
@@ -189,3 +189,90 @@ def test_a_whole_training_has_the_same_bits_on_one_thread_and_on_two():
             history = model.fit(x, y, epochs=2, batch_size=24, verbose=0)
         found.append([history.history, {key: w.tobytes() for key, w in model.named_params().items()}])
     assert found[0] == found[1]
+
+
+class Backwards(SkipConcat):
+    """Somebody's own: what it makes of the two is his business."""
+
+    def forward(self, x, train=False):
+        return np.concatenate((self.inner.forward(x, train), x), axis=1)
+
+
+def _unet(skip=SkipConcat, dtype=np.float32):
+    layers = lambda n: [Conv2D(n, 3, padding="same"), ReLU()]  # noqa: E731, said twice otherwise
+    inner = [MaxPool2D(2), *layers(32), MaxPool2D(2), *layers(16), Upsample2D(4)]
+    model = Sequential([*layers(16), skip(inner), *layers(16), Conv2D(3, 1)], input_shape=(3, 36, 44), seed=2)
+    model.compile("sgd")
+    return model.astype(dtype)
+
+
+def _kinds(steps):
+    return [type(step) for step in steps]
+
+
+def _pixels(model, n=3):
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(n, *model.input_shape)).astype(model.dtype), rng.integers(0, 3, (n, 36, 44))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("skip", [SkipConcat, Backwards])
+def test_where_one_only_asks_skips_are_not_joined_and_pools_not_written_and_the_answer_is_the_same(skip, dtype):
+    model = _unet(skip, dtype)
+    x, t = _pixels(model)
+    asked, scored = model.predict(x), model.evaluate(x, t).loss
+    planned = [ConvReLU, SkipConvReLU, Conv2D] if skip is SkipConcat else [ConvReLU, Backwards, ConvReLU, Conv2D]
+    assert _kinds(model._steps) == planned
+    assert _kinds(model.layers[2].inner._steps) == [PoolConvReLU, ConvReLU, Upsample2D]
+    with backend("numpy"):
+        assert_same(asked, model.predict(x), tol=30 * TOLERANCE[dtype])
+        assert scored == pytest.approx(model.evaluate(x, t).loss, rel=30 * TOLERANCE[dtype])
+
+
+def test_training_after_a_question_and_a_question_after_training_are_planned_anew():
+    model, other = _unet(), _unet()
+    x, t = _pixels(model)
+    for _ in range(2):
+        model.predict(x)
+        model.fit(x, t, epochs=2, batch_size=2, verbose=0)
+        assert _kinds(model._steps) == [ConvReLU, SkipConcat, ConvReLU, Conv2D]
+        assert _kinds(model.layers[2].inner._steps) == [MaxPool2D, ConvReLU, ConvReLU, Upsample2D]
+        other.fit(x, t, epochs=2, batch_size=2, verbose=0)
+    for key, w in model.named_params().items():
+        assert w.tobytes() == other.named_params()[key].tobytes()
+
+
+def test_a_question_leaves_nothing_to_go_back_through():
+    model = _unet()
+    x, _ = _pixels(model)
+    with kept.keeping():
+        dy = np.ones_like(model.forward(x))
+    model.predict(x)
+    with pytest.raises(RuntimeError, match="backward needs a forward first"):
+        model.backward(dy)
+
+
+def test_a_layer_that_changes_after_the_plan_was_made_is_gone_by():
+    model = _unet()
+    x, _ = _pixels(model)
+    model.predict(x)
+    skip, inner = model.layers[2], model.layers[2].inner
+    inner.layers[0].kernel_size, inner.layers[0].stride, inner.layers[0].padding = (3, 3), (2, 2), 1
+    with backend("numpy"):
+        expected = model.predict(x)
+    assert_same(model.predict(x), expected, tol=1e-4)
+    assert _kinds(inner._steps) == [MaxPool2D, ConvReLU, ConvReLU, Upsample2D]
+    seen = []
+    skip.forward = lambda x, train=False: seen.append(x.shape) or type(skip).forward(skip, x, train)
+    assert_same(model.predict(x), expected, tol=1e-4)
+    assert seen == [(3, 16, 36, 44)]
+    del skip.forward
+    model.layers[4].forward = lambda x, train=False: np.abs(x)
+    assert not np.allclose(model.predict(x), expected, atol=1e-3)
+    assert _kinds(model._steps) == [ConvReLU, SkipConcat, Conv2D, ReLU, Conv2D]
+    del model.layers[4].forward
+    assert_same(model.predict(x), expected, tol=1e-4)
+    assert _kinds(model._steps) == [ConvReLU, SkipConvReLU, Conv2D]
+    model.layers[1:2] = []
+    model.predict(x)
+    assert _kinds(model._steps) == [Conv2D, SkipConvReLU, Conv2D]

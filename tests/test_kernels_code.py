@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numba import config
 
 from tinycnn.kernels import code_kept, compiling
-from tinycnn.kernels.compiling import Worker, entry, kernel, unpack
+from tinycnn.kernels.compiling import Worker, entry, kernel, record, unpack
 
 
 def _double(t, workers, given):
@@ -113,3 +114,43 @@ def test_a_worker_knows_for_which_types_its_code_is_kept(monkeypatch, tmp_path):
     assert not Worker(_plus_one).is_kept(double)
     monkeypatch.setattr(code_kept, "sources", lambda: "other files")
     assert not Worker(_plus_one).is_kept(single)
+
+
+class Pair(NamedTuple):
+    first: int
+    second: int
+
+
+record("Y", Pair)
+
+
+def _of_pair(t, workers, given):
+    y, pair, x, n = unpack(given, "xYxn")
+    for k in range(n):
+        y[k] = pair.first * x[k] + pair.second
+
+
+def test_records_reach_a_worker_however_many_there_have_been(monkeypatch):
+    monkeypatch.setattr(compiling, "MANY", 3)
+    monkeypatch.setattr(compiling, "_lines", {})
+    monkeypatch.setattr(compiling, "_older", {})
+    x, y, worker = np.arange(4.0), np.zeros(4), Worker(_of_pair)
+    often = Pair(5, 6)
+    for k in range(20):
+        worker(1, x.dtype, y, Pair(k, 7 * k), x, 4)
+        assert y.tolist() == [k * n + 7 * k for n in range(4)]
+        worker(1, x.dtype, y, often, x, 4)
+        assert y.tolist() == [6, 11, 16, 21]
+    assert len(compiling._lines) + len(compiling._older) <= 6
+
+
+def test_a_worker_finds_the_numbers_of_any_array_and_of_those_derived_from_it():
+    class Own(np.ndarray):
+        """Somebody's own kind of array."""
+
+    x, y, worker = np.arange(12.0), np.zeros(4), Worker(_of_pair)
+    read_only = x[4:8]
+    read_only.flags.writeable = False
+    for given in (x[4:8], read_only, x.view(Own)[4:8], np.frombuffer(x.tobytes(), np.float64)[4:8]):
+        worker(1, x.dtype, y, Pair(1, 0), given, np.int64(4))
+        assert y.tolist() == [4, 5, 6, 7]

@@ -12,7 +12,12 @@ from tinycnn import ops
 from tinycnn.cores import threads
 from tinycnn.errors import ShapeError
 from tinycnn.kernels import conv_plan
-from tinycnn.kernels.fused import conv2d_relu_backward, conv2d_relu_forward
+from tinycnn.kernels.fused import (
+    conv2d_relu_backward,
+    conv2d_relu_forward,
+    conv2d_relu_of_halves_forward,
+    conv2d_relu_of_two_forward,
+)
 
 
 def by_ops(args, options, pool):
@@ -165,3 +170,80 @@ def test_what_cannot_be_is_refused():
         conv2d_relu_backward(y, cache, wanted="dx")
     with pytest.raises(ValueError, match="dy"):
         conv2d_relu_backward(np.ones((2, 2)), cache)
+
+
+# x's channels, those beside it, height, width and filters: by squares, in part of a vector, and by the plain sum
+ASKED = [(16, 16, 22, 26, 16), (17, 30, 13, 19, 21), (20, 5, 33, 12, 35), (16, 16, 8, 8, 16), (3, 2, 9, 9, 4)]
+
+
+def images(rng, shape, dtype, bad):
+    """Images of which one, if any, holds a number that is not finite."""
+    x = rng.normal(size=shape).astype(dtype)
+    if bad is not None:
+        x[1, -1, shape[2] // 2, 3] = bad
+    return x
+
+
+def assert_same_bits(forward, given, joined, w, b, options):
+    for n in (1, 2):
+        with threads(n):
+            assert forward(*given, w, b, **options).tobytes() == \
+                conv2d_relu_forward(joined, w, b, **options, remember=False)[0].tobytes()  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf])
+@pytest.mark.parametrize("pool", [0, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", ASKED)
+def test_two_halves_read_where_they_lie_give_the_bits_of_the_joined(sizes, dtype, pool, bad):
+    CX, CB, H, W, F = sizes
+    rng = np.random.default_rng([CX, CB])
+    x, beside = images(rng, (3, CX, H, W), dtype, bad), images(rng, (3, CB, H, W), dtype, None)
+    w, b = rng.normal(size=(F, CX + CB, 3, 3)).astype(dtype), rng.normal(size=F).astype(dtype)
+    for given in ((x, beside), (beside[:, ::-1], np.asfortranarray(x))):
+        order = [*range(CX, CX + CB), *range(CX)] if given[0] is not x else [*range(CX + CB)]
+        joined = np.concatenate(given, axis=1)
+        assert_same_bits(conv2d_relu_of_two_forward, given, joined, w[:, order], b, {"padding": 1, "pool": pool})
+
+
+@pytest.mark.parametrize("bad", [None, np.nan, -np.inf])
+@pytest.mark.parametrize("pool", [0, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [*ASKED, (16, 0, 7.5, 8, 16), (16, 0, 8, 8.5, 16)])
+def test_images_halved_on_the_way_give_the_bits_of_those_that_a_pool_halves_before(sizes, dtype, pool, bad):
+    C, _, H, W, F = sizes
+    rng = np.random.default_rng([C, F])
+    x = images(rng, (3, C, int(2 * H), int(2 * W)), dtype, bad)
+    w, b = rng.normal(size=(F, C, 3, 3)).astype(dtype), rng.normal(size=F).astype(dtype)
+    halved = ops.max_pool2d_forward(x, 2)[0]
+    for padding in (1, (0, 2, 1, 0)):
+        options = {"padding": padding, "pool": pool}
+        assert_same_bits(conv2d_relu_of_halves_forward, (x,), halved, w, b, options)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"flip": True}, {"groups": 2}])
+def test_what_only_the_plain_sum_can_do_is_done_also_of_halves(options):
+    rng = np.random.default_rng(8)
+    x, beside = rng.normal(size=(2, 16, 20, 18)), rng.normal(size=(2, 16, 20, 18))
+    w, b = rng.normal(size=(18, 32 // options.get("groups", 1), 3, 3)), rng.normal(size=18)
+    for dtype in DTYPES:
+        given = [a.astype(dtype) for a in (x, beside, w, b)]
+        joined = np.concatenate(given[:2], axis=1)
+        assert_same_bits(conv2d_relu_of_two_forward, given[:2], joined, *given[2:], options)
+        halved = ops.max_pool2d_forward(joined, 2)[0]
+        assert_same_bits(conv2d_relu_of_halves_forward, [joined], halved, *given[2:], options)
+
+
+def test_halves_that_do_not_fit_are_refused_in_the_words_of_ops():
+    x, w, b = np.ones((2, 16, 9, 9), np.float32), np.ones((16, 32, 3, 3), np.float32), np.ones(16, np.float32)
+    with pytest.raises(ShapeError, match=r"(?s)a.*\(2, 16, 9, 9\).*\(2, 16, 8, 9\)"):
+        conv2d_relu_of_two_forward(x, x[:, :, 1:], w, b)
+    with pytest.raises(ShapeError, match="has 31 channels, but the filters"):
+        conv2d_relu_of_two_forward(x, x[:, 1:], w, b)
+    with pytest.raises(ShapeError, match="has 16 channels, but the filters"):
+        conv2d_relu_of_halves_forward(x, w, b)
+    for forward, given in ((conv2d_relu_of_two_forward, (x, x)), (conv2d_relu_of_halves_forward, (x,))):
+        with pytest.raises(ValueError, match="pool must be 0"):
+            forward(*given, w, b, pool=3)
+        with pytest.raises(TypeError, match="int32"):
+            forward(x.astype(np.int32), *given[1:], w, b)

@@ -105,7 +105,7 @@ def _in_line(record: Any) -> Array:
     global _lines, _older
     found = _lines.get(id(record))
     if found is None:
-        if len(_lines) == MANY:  # those that a call is about to use stay a while
+        if len(_lines) >= MANY:  # those that a call is about to use stay a while
             _lines, _older = {}, _lines
         found = _lines[id(record)] = record, np.array(record, np.int64)  # which keeps its id its own
     return found[1]
@@ -114,7 +114,7 @@ def _in_line(record: Any) -> Array:
 def _data_in_object() -> int:
     """Which word of an array's object says where its numbers are."""
     some = np.zeros(8)
-    words = (c_size_t * 16).from_address(id(some))
+    words = (c_size_t * (np.ndarray.__basicsize__ // 8)).from_address(id(some))
     return list(words).index(some.__array_interface__["data"][0])
 
 

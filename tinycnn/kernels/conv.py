@@ -117,7 +117,7 @@ def convolve(
 ) -> Array:  # fmt: skip
     """Fill in y, from plain arrays, by the plan; what comes `after`, and what is `kept` of it: see `fused`.
 
-    Where the plan is by squares, x may be what a pool has yet to halve (`before`), or have further channels `beside` it.
+    Where the plan is by squares, a pool may have to halve x `before`, or further channels may lie `beside` it.
     """
     if plan.squares is not None:
         spoiled = _by_squares(x, w, b, plan.squares, y, kept, after, NOTHING, before, beside)

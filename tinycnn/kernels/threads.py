@@ -74,8 +74,9 @@ def covered(*arrays: Array | None) -> bool:
     for array in arrays:
         if array is None:
             continue
-        kind = kind or array.dtype
-        if array.dtype is not kind and array.dtype != kind or not array.size:
+        if kind is None:
+            kind = array.dtype
+        if array.dtype != kind or not array.size:
             return False
     return kind is not None and kind.char in "fd"
 

@@ -70,8 +70,8 @@ def convolve_squares(
         _mix(threads, w.dtype, mixed, own, w, plan.space, s, plan.squares, plan.roles)
     nothing = np.zeros(2 * s.lanes, x.dtype)
     _convolve(
-        threads, x.dtype, y, kept, after, x, x if beside is None else beside, x.shape[1], kept_before, before, mixed, bias, nothing,
-        spoiled, own, plan.space, plan.packs, s, plan.squares, plan.roles, len(x),
+        threads, x.dtype, y, kept, after, x, x if beside is None else beside, x.shape[1], kept_before, before, mixed,
+        bias, nothing, spoiled, own, plan.space, plan.packs, s, plan.squares, plan.roles, len(x),
     )  # fmt: skip
     return [n for n, found in enumerate(spoiled.tolist()) if found]
 

@@ -219,13 +219,13 @@ def _is_itself(layer: Layer) -> bool:
 
 def _with_what_is_before(steps: list[Step], group: Sequence[Layer]) -> Step | None:
     """A convolution's step together with the last of these, which it takes away; or None if they do not go together."""
-    last = steps[-1]
+    last: Any = steps[-1]
     if isinstance(last, Fused) or last.is_read or not _is_itself(last):
         return None
-    if type(last) is MaxPool2D and _is_small(last):
-        return PoolConvReLU(steps.pop(), *group)
-    hands_on_halves = "halves" in vars(type(last))  # in its very class: one that is derived may do something else
-    return SkipConvReLU(steps.pop(), *group) if hands_on_halves else None
+    kind: Any = PoolConvReLU if type(last) is MaxPool2D and _is_small(last) else None
+    if "halves" in vars(type(last)):  # in its very class: one that is derived may do something else
+        kind = SkipConvReLU
+    return None if kind is None else kind(steps.pop(), *group)
 
 
 def _is_small(pool: Layer) -> bool:
