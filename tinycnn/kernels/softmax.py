@@ -16,7 +16,8 @@ from tinycnn.kernels.rows import clear_row, copy_row, plus, row_max
 from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, upstream
 
-BLOCK = 512  # so many rows at once
+BLOCK = 512  # so many rows at once, of pixels
+EXAMPLES = 64  # and of examples, whose rows are longer: so that there are some for each core
 HARD = 8  # as much work as so many multiplications: an exponential
 
 
@@ -57,14 +58,14 @@ def sizes(z: Array) -> tuple[int, int, int]:
 @kernel
 def blocks(N, P):
     """How many blocks of rows there are: of examples, or of the pixels of one."""
-    return (N + BLOCK - 1) // BLOCK if P == 1 else N * ((P + BLOCK - 1) // BLOCK)
+    return (N + EXAMPLES - 1) // EXAMPLES if P == 1 else N * ((P + BLOCK - 1) // BLOCK)
 
 
 @kernel
 def block_at(b, N, K, P):
     """Where block b's first logit lies, which row that is, and how many rows the block has."""
     if P == 1:
-        return b * BLOCK * K, b * BLOCK, min(BLOCK, N - b * BLOCK)
+        return b * EXAMPLES * K, b * EXAMPLES, min(EXAMPLES, N - b * EXAMPLES)
     of_image = (P + BLOCK - 1) // BLOCK
     n, begin = b // of_image, b % of_image * BLOCK
     return n * K * P + begin, n * P + begin, min(BLOCK, P - begin)
