@@ -252,6 +252,18 @@ def test_a_question_leaves_nothing_to_go_back_through():
         model.backward(dy)
 
 
+@pytest.mark.parametrize("layers", [(Conv2D(2, 1), ReLU()), (Dense(2), ReLU())])
+def test_after_a_forward_that_failed_there_is_nothing_to_go_back_through(layers):
+    x = np.ones((2, 3, 4, 4) if isinstance(layers[0], Conv2D) else (2, 3), np.float32)
+    layers[0].build(x.shape[1:], np.random.default_rng(0))
+    (step,) = plan(layers)
+    dy = step.forward(x)
+    with pytest.raises(ValueError, match="4"):
+        step.forward(x.repeat(4, axis=1)[:, :4])
+    with pytest.raises(RuntimeError, match="backward needs a forward first"):
+        step.backward(dy)
+
+
 def test_a_layer_that_changes_after_the_plan_was_made_is_gone_by():
     model = _unet()
     x, _ = _pixels(model)

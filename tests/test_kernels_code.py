@@ -144,6 +144,28 @@ def test_records_reach_a_worker_however_many_there_have_been(monkeypatch):
     assert len(compiling._lines) + len(compiling._older) <= 6
 
 
+def _of_two_pairs(t, workers, given):
+    y, a, b = unpack(given, "xYY")
+    y[0], y[1], y[2], y[3] = a.first, a.second, b.first, b.second
+
+
+def test_records_that_are_given_together_live_until_they_are_read(monkeypatch):
+    """Also where the second is one too many to be kept."""
+    monkeypatch.setattr(compiling, "MANY", 1)
+    monkeypatch.setattr(compiling, "_lines", {})
+    monkeypatch.setattr(compiling, "_older", {})
+    y, worker = np.zeros(4), Worker(_of_two_pairs)
+    for k in range(9):
+        worker(1, y.dtype, y, Pair(k, k + 1), Pair(k + 2, k + 3))
+        assert y.tolist() == [k, k + 1, k + 2, k + 3]
+
+
+def test_a_record_is_laid_in_line_once():
+    record = Pair(8, 9)
+    assert compiling._in_line(record) is compiling._in_line(record)
+    assert compiling._in_line(record).tolist() == [8, 9]
+
+
 def test_a_worker_finds_the_numbers_of_any_array_and_of_those_derived_from_it():
     class Own(np.ndarray):
         """Somebody's own kind of array."""

@@ -11,7 +11,7 @@ import pytest
 import tinycnn as tc
 from tinycnn import zoo
 from tinycnn.cores import chosen_threads
-from tinycnn.kernels.threads import MOST, SMALL, space, threads_for
+from tinycnn.kernels.threads import MOST, SMALL, finite, space, threads_for
 
 
 def _given(work=10 * SMALL):
@@ -131,3 +131,16 @@ def test_working_space_stays_unless_it_is_large():
     assert large.size == MOST + 1
     assert place(1000)[1] != large.__array_interface__["data"][0]
     assert space(np.dtype(np.float32), 1000).size <= MOST
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_are_finite_also_where_the_sum_of_their_squares_is_not(dtype):
+    x = np.full((3, 5), np.finfo(dtype).max, dtype)
+    assert finite(x)
+    assert finite(x / 3)
+    assert finite(np.zeros((2, 0), dtype))
+    for bad in (np.nan, np.inf, -np.inf):
+        for start in (x, np.zeros_like(x)):
+            y = start.copy()
+            y[2, 1] = bad
+            assert not finite(y)
