@@ -32,9 +32,10 @@ class Job(NamedTuple):
 def serves(*arrays: Array) -> bool:
     """Whether the steps here take these arrays: equal shapes and types, float32 or float64, one line in memory."""
     shape, dtype = arrays[0].shape, arrays[0].dtype
-    if dtype.char not in "fd" or not arrays[0].size:
-        return False
-    return not any(a.shape != shape or a.dtype != dtype or not a.flags.carray for a in arrays)
+    for a in arrays:
+        if a.shape != shape or a.dtype != dtype or not a.flags.carray:
+            return False
+    return dtype.char in "fd" and arrays[0].size > 0
 
 
 def sgd_job(w: Array, dw: Array, lr: float, decay: float = 0.0) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -187,12 +187,13 @@ class Layer:
         for _, layer in self.walk():
             layer._trainable = bool(value)
 
-    def walk(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    def walk(self, prefix: str = "") -> list[tuple[str, Layer]]:
         """The layer itself and all inside it, each with its path."""
         path = prefix + (self.name or self.kind)
-        yield path, self
+        found: list[tuple[str, Layer]] = [(path, self)]
         for child in self.children():
-            yield from child.walk(path + ".")
+            found += child.walk(path + ".")
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what the last forward left behind, which a copy has no use for."""

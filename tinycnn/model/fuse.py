@@ -10,7 +10,7 @@ two halves that a `SkipConcat` before it would join where they lie, or halves it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -69,10 +69,9 @@ class Fused:
         """Let go of what the last forward left behind."""
         self._undo = None
 
-    def walk(self) -> Iterator[tuple[str, Layer]]:
+    def walk(self) -> list[tuple[str, Layer]]:
         """The layers in it."""
-        for layer in self.layers:
-            yield from layer.walk()
+        return [item for layer in self.layers for item in layer.walk()]
 
 
 class ConvReLU(Fused):

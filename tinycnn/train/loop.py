@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -38,7 +38,7 @@ class Trainable(Protocol):
     preprocessing: dict[str, Any]
     dtype: np.dtype
 
-    def walk(self, prefix: str = "") -> Iterator[tuple[str, Any]]: ...  # noqa: D102
+    def walk(self, prefix: str = "") -> list[tuple[str, Any]]: ...  # noqa: D102
     def forward(self, x: Array, train: bool = False) -> Array: ...  # noqa: D102
     def learn(self, dy: Array) -> None: ...  # noqa: D102
     def named_params(self) -> dict[str, Array]: ...  # noqa: D102
