@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -13,25 +12,6 @@ settings.register_profile(
     "ci", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _what_kernels_are_given_lies_in_one_line():
-    """A kernel is told where the numbers of an array begin, and takes them to follow one another."""
-    if not backends._numba_serves():
-        yield
-        return
-    from tinycnn.kernels.compiling import Worker
-
-    call = Worker.__call__
-
-    def checked(worker, threads, dtype, *given):
-        assert all(one.flags.c_contiguous for one in given if isinstance(one, np.ndarray)), worker.function.__name__
-        call(worker, threads, dtype, *given)
-
-    Worker.__call__ = checked
-    yield
-    Worker.__call__ = call
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,8 @@
 """What one kernel runs together gives what the layers give one by one, and is seen where it is meant to be."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from oracles import assert_same
@@ -8,6 +11,7 @@ from tinycnn import (
     AvgPool2D,
     Conv2D,
     Dense,
+    Dropout,
     Flatten,
     MaxPool2D,
     MaxUnpool2D,
@@ -22,6 +26,7 @@ from tinycnn import (
     threads,
     zoo,
 )
+from tinycnn.layers import Layer
 from tinycnn.model.fuse import ConvReLU, DenseReLU, Fused, PoolConvReLU, SkipConvReLU, Steps, plan
 from tinycnn.train.loop import gradients
 
@@ -288,3 +293,107 @@ def test_a_layer_that_changes_after_the_plan_was_made_is_gone_by():
     model.layers[1:2] = []
     model.predict(x)
     assert _kinds(model._steps) == [Conv2D, SkipConvReLU, Conv2D]
+
+
+class Drawing(Sequential):
+    """Drops numbers also where it is asked: the spread of its answers says how sure it is (Gal & Ghahramani 2016)."""
+
+    def forward(self, x, train=False):
+        return super().forward(x, train=True)
+
+
+def test_whether_it_is_training_is_told_to_what_is_inside_a_skip():
+    conv = lambda: [Conv2D(16, 3, padding="same"), ReLU()]  # noqa: E731, said three times otherwise
+    inner = [MaxPool2D(2), *conv(), Dropout(0.5), Upsample2D(2)]
+    model = Drawing([*conv(), SkipConcat(inner), *conv()], input_shape=(1, 16, 16), seed=0)
+    x = np.random.default_rng(1).normal(size=(2, 1, 16, 16)).astype(np.float32)
+    assert not np.array_equal(model.predict(x), model.predict(x))
+    assert _kinds(model._steps) == [ConvReLU, SkipConvReLU]
+    seen, forward = [], model.layers[2].inner.forward
+    model.layers[2].inner.forward = lambda x, train: seen.append(train) or forward(x, train)
+    model.predict(x)
+    assert seen == [True]
+
+
+def test_a_chain_that_loses_its_layers_loses_its_steps():
+    layers = [Conv2D(4, 3), ReLU(), MaxPool2D(3)]  # of which more might be fused, if the pool were another
+    steps = Steps()
+    with kept.asking():
+        assert _kinds(steps.now(layers)) == [ConvReLU, MaxPool2D]
+        layers.clear()
+        assert steps.now(layers) == []
+
+
+class Halving(Layer):
+    """Somebody's own layer, which has a method of the same name as a skip's."""
+
+    def forward(self, x, train=False):
+        return np.concatenate(self.halves(x)[::-1], axis=1)
+
+    def halves(self, x):
+        half = x.shape[1] // 2
+        return x[:, :half], x[:, half:]
+
+
+class LoudReLU(ReLU):
+    """What a layer may turn into."""
+
+    def forward(self, x, train=False):
+        return 2 * super().forward(x, train)
+
+
+def test_a_layer_of_ones_own_is_taken_for_no_other_also_if_it_becomes_one():
+    model = Sequential([Conv2D(16, 3), ReLU(), Halving(), Conv2D(16, 3), ReLU()], input_shape=(2, 20, 20), seed=1)
+    x = np.random.default_rng(2).normal(size=(3, 2, 20, 20)).astype(np.float32)
+    for _ in range(2):
+        with backend("numpy"):
+            expected = model.predict(x)
+        assert_same(model.predict(x), expected, tol=1e-5)
+        assert abs(expected).max() > 0
+        model.layers[1].__class__ = LoudReLU
+    assert _kinds(model._steps) == [Conv2D, LoudReLU, Halving, ConvReLU]
+
+
+def test_a_pool_that_becomes_what_can_be_fused_is():
+    model = Sequential([MaxPool2D(3), Conv2D(16, 3), ReLU()], input_shape=(16, 24, 24), seed=1)
+    x = np.random.default_rng(2).normal(size=(3, 16, 24, 24)).astype(np.float32)
+    model.predict(x)
+    assert _kinds(model._steps) == [MaxPool2D, ConvReLU]
+    model.layers[0].kernel_size = model.layers[0].stride = (2, 2)
+    with backend("numpy"):
+        scores = model.layers[2].forward(model.layers[1].forward(model.layers[0].forward(x)))
+    with kept.asking():
+        assert_same(model.forward(x), scores, tol=1e-5)
+    assert _kinds(model._steps) == [PoolConvReLU]
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_plans_for_itself(again):
+    model = _unet()
+    x, _ = _pixels(model)
+    model.loss = None
+    expected = model.predict(x)
+    twin = again(model)
+    twin.layers[0].params["w"][...] = 0
+    assert twin.predict(x).tobytes() != expected.tobytes() == model.predict(x).tobytes()
+    assert twin._steps[0] is not model._steps[0]
+
+
+def test_validation_leaves_nothing_behind_and_is_what_evaluate_says():
+    model = _unet()
+    x, t = _pixels(model, 4)
+    history = model.fit(x, t, epochs=2, batch_size=2, verbose=0, validation_data=(x, t)).history
+    assert _kinds(model._steps) == [ConvReLU, SkipConvReLU, Conv2D]
+    assert all(step._undo is None for step in model._steps)
+    assert history["val_loss"][-1] == model.evaluate(x, t).loss
+
+
+def test_who_calls_a_chain_himself_has_it_let_go_of_what_its_plan_remembers():
+    model = _unet()
+    x, _ = _pixels(model)
+    with kept.keeping():
+        model.forward(x)
+        (first, *_) = model._steps
+        assert first._undo is not None
+    model.forward(x)
+    assert not any(isinstance(step, Fused) for step in (*model._steps, *model._plan._planned))

@@ -128,6 +128,18 @@ def test_a_dy_of_another_shape_or_type_is_refused_or_left_to_ops(case):
 
 
 @every_case
+def test_a_real_dy_behind_a_complex_forward_is_what_it_is_in_ops_in_any_layout(case):
+    args, options = case.build(dtype=np.complex128)
+    args = [np.asfortranarray(a) if isinstance(a, np.ndarray) and a.dtype.kind == "c" else a for a in args]
+    found = []
+    for module in (kernels, ops):
+        y, cache = getattr(module, f"{case.name}_forward")(*args, **options)
+        dy = np.ascontiguousarray(np.real(case.upstream(y)))
+        found.append(as_tuple(getattr(module, f"{case.name}_backward")(dy if np.ndim(y) else 1.0, cache)))
+    assert_all_same(*found, _names(case), 1e-12)
+
+
+@every_case
 def test_backward_can_be_called_twice_and_all_results_are_the_callers(case):
     args, options = case.build()
     forward, backward = (getattr(kernels, f"{case.name}_{half}") for half in ("forward", "backward"))

@@ -133,7 +133,6 @@ def _of_pair(t, workers, given):
 def test_records_reach_a_worker_however_many_there_have_been(monkeypatch):
     monkeypatch.setattr(compiling, "MANY", 3)
     monkeypatch.setattr(compiling, "_lines", {})
-    monkeypatch.setattr(compiling, "_older", {})
     x, y, worker = np.arange(4.0), np.zeros(4), Worker(_of_pair)
     often = Pair(5, 6)
     for k in range(20):
@@ -141,7 +140,7 @@ def test_records_reach_a_worker_however_many_there_have_been(monkeypatch):
         assert y.tolist() == [k * n + 7 * k for n in range(4)]
         worker(1, x.dtype, y, often, x, 4)
         assert y.tolist() == [6, 11, 16, 21]
-    assert len(compiling._lines) + len(compiling._older) <= 6
+    assert len(compiling._lines) <= 3
 
 
 def _of_two_pairs(t, workers, given):
@@ -153,7 +152,6 @@ def test_records_that_are_given_together_live_until_they_are_read(monkeypatch):
     """Also where the second is one too many to be kept."""
     monkeypatch.setattr(compiling, "MANY", 1)
     monkeypatch.setattr(compiling, "_lines", {})
-    monkeypatch.setattr(compiling, "_older", {})
     y, worker = np.zeros(4), Worker(_of_two_pairs)
     for k in range(9):
         worker(1, y.dtype, y, Pair(k, k + 1), Pair(k + 2, k + 3))
@@ -176,3 +174,13 @@ def test_a_worker_finds_the_numbers_of_any_array_and_of_those_derived_from_it():
     for given in (x[4:8], read_only, x.view(Own)[4:8], np.frombuffer(x.tobytes(), np.float64)[4:8]):
         worker(1, x.dtype, y, Pair(1, 0), given, np.int64(4))
         assert y.tolist() == [4, 5, 6, 7]
+
+
+def test_what_a_worker_would_misread_is_refused():
+    x, y, worker = np.arange(8.0), np.zeros(4), Worker(_of_pair)
+    for given in (x[::2], x.reshape(2, 4).T, np.asfortranarray(x.reshape(2, 4))):
+        with pytest.raises(AssertionError, match="how this array lies in memory"):
+            worker(1, x.dtype, y, Pair(1, 0), given, 4)
+    with pytest.raises(TypeError, match="float"):
+        worker(1, x.dtype, y, Pair(1, 0), x, 4.0)
+    assert y.tolist() == [0] * 4

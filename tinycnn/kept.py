@@ -51,7 +51,10 @@ class Pool:
         self.all: list[Kept] = []  # by size; changed a whole entry at a time, so that Ctrl-C leaves it in order
 
     def empty(self, shape: tuple[int, ...], dtype: Any, wanted: int) -> Array:
-        """An array with whatever stood in it before: a free one of so many bytes or a few more, or else a new one."""
+        """An array with whatever stood in it before: a free one of so many bytes or a few more, or else a new one.
+
+        `wanted` are the bytes that the shape takes.
+        """
         for place in range(bisect_left(self.all, wanted, key=SIZE), len(self.all)):
             one = self.all[place]
             if one.size > ROOM * wanted:
@@ -155,7 +158,8 @@ def empty(shape: Any, dtype: Any) -> Array:
     pool: Pool | None = getattr(_here, "pool", None)
     if pool is None:
         return np.empty(shape, dtype)
-    shape = shape if type(shape) is tuple else tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if type(shape) is not tuple:
+        shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     size = math.prod(shape) * np.dtype(dtype).itemsize
     return np.empty(shape, dtype) if size < SMALL else pool.empty(shape, dtype, size)
 

@@ -36,7 +36,7 @@ def relu_backward(dy: Array, cache: tuple) -> Array:
     dx = empty(dy.shape, dy.dtype)
     dy = plain(dy)
     with threads_for(dy.size) as threads:
-        _cut(threads, dy.dtype, dx, dy, off, dy.size)
+        _cut(threads, dy.dtype, dx, dy, plain(off), dy.size)
     return dx
 
 
@@ -65,7 +65,7 @@ def leaky_relu_backward(dy: Array, cache: tuple) -> Array:
     dx = empty(dy.shape, dy.dtype)
     dy = plain(dy)
     with threads_for(dy.size) as threads:
-        _slope(threads, dy.dtype, dx, dy, positive, np.full(1, slope, dy.dtype), dy.size)
+        _slope(threads, dy.dtype, dx, dy, plain(positive), np.full(1, slope, dy.dtype), dy.size)
     return dx
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array as numbers_in_line
 from collections.abc import Callable
-from ctypes import c_size_t
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
 from tinycnn.kernels import team
-from tinycnn.kernels.code_kept import OPTIONS, CFunc, KeptCode, keep_code
+from tinycnn.kernels.code_kept import DATA, OPTIONS, CFunc, KeptCode, keep_code
 from tinycnn.kernels.code_kept import entry as entry
 from tinycnn.kernels.code_kept import kernel as kernel
 from tinycnn.kernels.team import WHOLE
@@ -38,7 +38,6 @@ MANY = 4096  # records that are kept in line
 
 _records: dict[str, Any] = {}
 _lines: dict[int, tuple[Any, Array]] = {}
-_older: dict[int, tuple[Any, Array]] = {}
 
 
 def native(function: Callable[..., Any], signature: Any) -> Any:
@@ -61,12 +60,20 @@ class Worker:
         self._compiled: dict[Any, Any] = {}  # by type of number: the code, which must live as long as it may be called
 
     def __call__(self, threads: int, dtype: Any, *given: Any) -> None:
-        """Share the work out and wait until it is done. Small kernels are called by the thousand: no step to spare."""
+        """Share the work out and wait until it is done. Small kernels are called by the thousand: no step to spare.
+
+        The worker gets the address of each array's object, from which it loads where the numbers begin.
+        """
         found = self._compiled.get(dtype) or self.compile(dtype)
-        numbers = [0]  # how many parts are taken
+        numbers: list[int] = [0]  # how many parts are taken
+        held: list[Array] = []
         for one in given:
-            kind = type(one)
-            numbers.append(one if kind is int else id(one) if kind is Array else _number_for(one))
+            if type(one) is int:
+                numbers.append(one)
+            elif type(one) is Array and one.flags.c_contiguous:
+                numbers.append(id(one))
+            else:
+                numbers.append(_number_for(one, held))
         line = numbers_in_line("q", numbers)
         team.run(threads, found[0], line.buffer_info()[0] + 8)
 
@@ -90,35 +97,25 @@ def _signature(dtype: Any) -> Any:
     return types.void(types.int64, types.int64, types.CPointer(from_dtype(dtype)))
 
 
-def _number_for(one: Any) -> int:
-    """What a worker is given in place of an array or a record: where the array is, as Python's object.
-
-    It is quicker said than where the numbers of the array are, which that object knows. They lie in one line.
-    """
-    if type(one) is tuple or isinstance(one, tuple):
-        return id(_in_line(one))
-    return id(one) if isinstance(one, np.ndarray) else int(one)
+def _number_for(one: Any, held: list[Array]) -> int:
+    """What stands for an argument that is no plain int and no plain array; what must live for it to hold is `held`."""
+    if isinstance(one, tuple):
+        held.append(_in_line(one))
+        return id(held[-1])
+    if not isinstance(one, np.ndarray):
+        return index(one)
+    assert one.flags.c_contiguous, "a worker would not see how this array lies in memory"
+    return id(one)
 
 
 def _in_line(record: Any) -> Array:
     """A record's numbers as an array, made once: a plan has the same record for as long as it serves."""
-    global _lines, _older
     found = _lines.get(id(record))
     if found is None:
-        if len(_lines) >= MANY:  # those that a call is about to use stay a while
-            _lines, _older = {}, _lines
-        found = _lines[id(record)] = record, np.array(record, np.int64)  # which keeps its id its own
+        if len(_lines) >= MANY:
+            _lines.clear()
+        found = _lines[id(record)] = record, np.array(record, np.int64)  # with the record, so that its id stays its own
     return found[1]
-
-
-def _data_in_object() -> int:
-    """Which word of an array's object says where its numbers are."""
-    some = np.zeros(8)
-    words = (c_size_t * (np.ndarray.__basicsize__ // 8)).from_address(id(some))
-    return list(words).index(some.__array_interface__["data"][0])
-
-
-DATA = _data_in_object()
 
 
 def record(letter: str, kind: Any) -> Any:

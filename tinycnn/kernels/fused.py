@@ -64,14 +64,13 @@ def conv2d_relu_of_two_forward(
     array([[[[12.]]]])
     """
     x, beside = floating(x, "x", "N,C,H,W"), floating(beside, "beside", "N,C,H,W")
-    plan, options = None, (stride, padding, dilation, groups, flip)
-    if pool in (0, 2) and x.shape[:1] + x.shape[2:] == beside.shape[:1] + beside.shape[2:]:
-        (N, C, H, W), more = x.shape, beside.shape[1]
-        x, w, b, options = arguments(x, w, b, *options, more)
-        plan = plan_conv((C + more, H, W), w.shape, *options, N, x.itemsize, pool)
-    if plan is None or plan.squares is None or not covered(x, beside, w, b):
-        return conv2d_relu_forward(concat_forward(x, beside)[0], w, b, *options, pool, remember=False)[0]
-    return _forgotten(plain(x), plain(w), b, plan, pool, ALONE, plain(beside))
+    (N, C, *image), (M, more, *other), options = x.shape, beside.shape, (stride, padding, dilation, groups, flip)
+    y = None
+    if (N, image) == (M, other):
+        y = _directly(x, w, b, options, pool, (C + more, *image), ALONE, beside)
+    if y is None:
+        y, _ = conv2d_relu_forward(concat_forward(x, beside)[0], w, b, *options, pool, remember=False)
+    return y
 
 
 def conv2d_relu_of_halves_forward(
@@ -83,14 +82,27 @@ def conv2d_relu_of_halves_forward(
     >>> conv2d_relu_of_halves_forward(np.arange(16.0).reshape(1, 1, 4, 4), np.ones((1, 1, 2, 2)), np.zeros(1))
     array([[[[40.]]]])
     """
-    x, plan, options = floating(x, "x", "N,C,H,W"), None, (stride, padding, dilation, groups, flip)
-    (N, C, H, W), (below, right) = x.shape, (x.shape[2] % 2, x.shape[3] % 2)
-    if pool in (0, 2) and not (below or right):
-        x, w, b, options = arguments(x, w, b, *options)
-        plan = plan_conv((C, H // 2, W // 2), w.shape, *options, N, x.itemsize, pool)
-    if plan is None or plan.squares is None or not covered(x, w, b):
-        return conv2d_relu_forward(max_pool2d_forward(x, 2)[0], w, b, *options, pool, remember=False)[0]
-    return _forgotten(plain(x), plain(w), b, plan, pool, HALVED)
+    x, options = floating(x, "x", "N,C,H,W"), (stride, padding, dilation, groups, flip)
+    (_, C, H, W), y = x.shape, None
+    if H % 2 == W % 2 == 0:
+        y = _directly(x, w, b, options, pool, (C, H // 2, W // 2), HALVED)
+    if y is None:
+        y, _ = conv2d_relu_forward(max_pool2d_forward(x, 2)[0], w, b, *options, pool, remember=False)
+    return y
+
+
+def _directly(
+    x: Array, w: Array, b: Array | None, options: tuple[Any, Any, Any, int, bool], pool: int, image: tuple[int, ...],
+    before: int, beside: Array | None = None,
+) -> Array | None:  # fmt: skip
+    """The results for images of (C, H, W) that are made on the way, or None if they have to be made first."""
+    if pool not in (0, 2):
+        return None
+    x, w, b, options = arguments(x, w, b, *options, image[0] - x.shape[1])
+    plan = plan_conv(image, w.shape, *options, len(x), x.itemsize, pool)
+    if plan.squares is None or not covered(x, beside, w, b):
+        return None
+    return _forgotten(plain(x), plain(w), b, plan, pool, before, None if beside is None else plain(beside))
 
 
 def _forgotten(

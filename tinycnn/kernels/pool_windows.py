@@ -41,7 +41,7 @@ _PLACES = attrgetter(*Places._fields)
 
 @lru_cache(64)
 def places(w: Window) -> Places:
-    """As a worker takes them."""
+    """As a worker takes them: the same record each time, so that it is laid in line once."""
     return Places(*_PLACES(w))
 
 

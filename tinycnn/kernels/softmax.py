@@ -17,7 +17,7 @@ from tinycnn.kernels.threads import covered, plain, space, threads_for
 from tinycnn.ops.checks import Array, floating, upstream
 
 BLOCK = 512  # so many rows at once, of pixels
-EXAMPLES = 64  # and of examples, whose rows are longer: so that there are some for each core
+EXAMPLES = 64  # and of examples, of which there are fewer: so that each core gets some; room there is for BLOCK
 HARD = 8  # as much work as so many multiplications: an exponential
 
 

@@ -61,8 +61,9 @@ def convolve_squares(
 ) -> list[int]:  # fmt: skip
     """Fill in y, but for the images whose numbers are given back: of these some result is not finite.
 
-    What comes `after`, and what is `kept` of it, is as in `fused`; `before` says the same of x, should it be the
-    gradient of what came after, or that a pool has yet to halve it. `beside` x lie the channels that it lacks.
+    What comes `after`, and what is `kept` of it, is as in `fused`. `before` says what x is: ALONE, images as they are;
+    HALVED, images that a 2×2 max pool halves on the way; RELU or RELU_POOL, the gradient of what came after a
+    convolution, with what was `kept_before`. Channels that x lacks are those of `beside`.
     """
     s, spoiled, mixed = plan.sizes, np.zeros(len(x), np.int64), w
     if not plan.packs:
@@ -85,8 +86,10 @@ def _mix(t, workers, given):
 
 @Worker
 def _convolve(t, workers, given):
-    y, kept, after, x, beside, CX, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, q, \
-        roles, N = unpack(given, "xunxxnunxxxixnnSQRn")  # fmt: skip
+    (
+        y, kept, after, x, beside, CX, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, q, roles,
+        N,
+    ) = unpack(given, "xunxxnunxxxixnnSQRn")  # fmt: skip
     own, items = space[t * size :], pieces_of(N, s)
     mixed, item = w, next_part(given)
     if item < items:

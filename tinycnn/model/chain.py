@@ -100,7 +100,11 @@ class Chain(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the steps of the last forward, which a copy has no use for."""
-        return super().__getstate__() | {"_steps": [], "_plan": Steps()}
+        return {key: value for key, value in super().__getstate__().items() if key not in ("_steps", "_plan")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As it was, before any forward."""
+        vars(self).update(state | {"_steps": [], "_plan": Steps()})
 
     def _taken(self) -> Sequence[Step]:
         """The steps of the last forward; the layers, if there are others now."""

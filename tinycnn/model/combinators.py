@@ -13,6 +13,7 @@ import numpy as np
 from tinycnn.errors import ShapeError
 from tinycnn.layers.base import Array, Facts, Layer, Shape, check_image
 from tinycnn.model.chain import Chain
+from tinycnn.model.fuse import hands_on_halves
 
 
 class _Around(Layer):
@@ -75,6 +76,7 @@ class Residual(_Around):
         return dy + self.inner.backward(dy)
 
 
+@hands_on_halves
 class SkipConcat(_Around):
     """y = concat(x, f(x)) along the channels, so dx = dy[:, :C] + f.backward(dy[:, C:]).
 
@@ -104,9 +106,9 @@ class SkipConcat(_Around):
         """x and f(x), side by side."""
         return self.run("concat", x, self.inner.forward(x, train))
 
-    def halves(self, x: Array) -> tuple[Array, Array]:
+    def halves(self, x: Array, train: bool) -> tuple[Array, Array]:
         """x and f(x), for a step that reads both where they lie (`fuse`); there will be no backward pass."""
-        return x, self.inner.forward(x)
+        return x, self.inner.forward(x, train)
 
     def backward(self, dy: Array) -> Array:
         """The gradient of x's own channels, plus what comes back through f."""

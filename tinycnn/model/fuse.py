@@ -2,10 +2,11 @@
 
 The mathematics stays what it is, one formula each; only the passes over memory become fewer. A convolution, the ReLU
 behind it and a 2×2 max pool behind that are one step of the plan; so is a convolution with its ReLU, and a dense layer
-with its; every other layer is a step of its own. `summary()` shows the plan. It is in force while a network works (in
-`fit`, `evaluate` and `predict`) on the rung `numba`; where calls are recorded, on the other rungs, and where somebody
-calls layers himself, each layer does its own part. Where there will be no backward pass, a convolution also reads the
-two halves that a `SkipConcat` before it would join where they lie, or halves its images itself in place of a max pool.
+with its; every other layer is a step of its own. `summary()` shows the plan of training. It is in force while a network
+works (in `fit`, `evaluate` and `predict`) on the rung `numba`; where calls are recorded, on the other rungs, where
+somebody calls layers himself, and where he has put a function of his own on a layer (not on its class), each does its
+own part. Where there will be no backward pass, a convolution also reads the two halves that a `SkipConcat` before it
+would join where they lie, or halves its images itself in place of a max pool.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Fused:
     def forward(self, x: Array, train: bool = False) -> Array:
         """All at once; the layers themselves remember nothing."""
         rung, self._undo = backends.current(), None
-        y, cache, op = self.run(rung, x)
+        y, cache, op = self.run(rung, x, train)
         for layer in self.layers:
             layer.forget()
         if not kept.is_asking():
@@ -44,7 +45,7 @@ class Fused:
             self._undo = lambda dy, wanted: backward(dy, cache, wanted=wanted)
         return y
 
-    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+    def run(self, rung: backends.Rung, x: Array, train: bool) -> tuple[Array, Any, str]:
         """The output, what backward needs, and the name of the kernel."""
         raise NotImplementedError
 
@@ -85,7 +86,7 @@ class ConvReLU(Fused):
         """Whether the layers, and the pool's options, still are what one kernel can do."""
         return super().fits() and (not self.pool or _is_small(self.layers[-1]))
 
-    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+    def run(self, rung: backends.Rung, x: Array, train: bool) -> tuple[Array, Any, str]:
         """The convolution, cut and pooled."""
         y, cache = rung("conv2d_relu_forward")(x, *self.given(), remember=not kept.is_asking())
         return y, cache, "conv2d_relu"
@@ -104,10 +105,10 @@ class SkipConvReLU(ConvReLU):
         super().__init__(conv, *behind)
         self.layers, self.skip = (skip, *self.layers), skip
 
-    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+    def run(self, rung: backends.Rung, x: Array, train: bool) -> tuple[Array, Any, str]:
         """What the skip gives, convolved, cut and pooled."""
         skip: Any = self.skip
-        return rung("conv2d_relu_of_two_forward")(*skip.halves(x), *self.given()), None, "conv2d_relu"
+        return rung("conv2d_relu_of_two_forward")(*skip.halves(x, train), *self.given()), None, "conv2d_relu"
 
 
 class PoolConvReLU(ConvReLU):
@@ -121,7 +122,7 @@ class PoolConvReLU(ConvReLU):
         """Whether that holds for both pools, if there are two."""
         return super().fits() and _is_small(self.before)
 
-    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+    def run(self, rung: backends.Rung, x: Array, train: bool) -> tuple[Array, Any, str]:
         """The images halved, convolved, cut and pooled."""
         return rung("conv2d_relu_of_halves_forward")(x, *self.given()), None, "conv2d_relu"
 
@@ -129,12 +130,19 @@ class PoolConvReLU(ConvReLU):
 class DenseReLU(Fused):
     """A dense layer and its ReLU, as one step of a chain."""
 
-    def run(self, rung: backends.Rung, x: Array) -> tuple[Array, Any, str]:
+    def run(self, rung: backends.Rung, x: Array, train: bool) -> tuple[Array, Any, str]:
         """The linear map, cut."""
         dense = self.layers[0]
         return *rung("linear_relu_forward")(x, dense.weight("w"), dense.params.get("b")), "linear_relu"
 
 
+def hands_on_halves(kind: type[Layer]) -> type[Layer]:
+    """Say of a class, not of those derived from it, that `halves(x, train)` gives what its forward would join."""
+    _HAND_ON.add(kind)
+    return kind
+
+
+_HAND_ON: set[type[Layer]] = set()
 Step = Layer | Fused
 _OWN = frozenset(("forward", "backward", "learn"))
 
@@ -156,29 +164,34 @@ def plan(layers: Sequence[Layer], asking: bool = False) -> list[Step]:
 class Steps:
     """The steps of a chain as they are now: fused only while a network works on the fastest rung, and nobody looks on.
 
-    They are planned once, and anew when the chain has other layers, or one of them is no longer what it was.
+    They are planned once, and anew when the chain has other layers or a layer has changed in what the plan goes by.
     """
 
     def __init__(self) -> None:
-        self._layers: list[Layer] = []
         self._planned: list[Step] = []
-        self._asking = False
+        self._for: Any = None  # the layers, their kinds and whether one only asked; None if it has to be planned anew
 
     def now(self, layers: Sequence[Layer]) -> list[Step]:
         """Those of a chain of these layers."""
         if not (kept.is_keeping() and backends.current().find("conv2d_relu_forward") is not None):
+            self._planned, self._for = [], None  # and with them what they remember
             return list(layers)
-        planned, asking = (step for step in self._planned if isinstance(step, Fused)), kept.is_asking()
-        if self._asking is not asking or self._layers != layers or not all(step.fits() for step in planned):
-            self._planned, self._asking = plan(layers, asking), asking
-            self._layers = list(layers) if _is_final(layers, self._planned) else []
+        asking = kept.is_asking()
+        wanted = list(layers), list(map(type, layers)), asking
+        fused = (step for step in self._planned if isinstance(step, Fused))
+        if self._for != wanted or not all(step.fits() for step in fused):
+            self._planned = plan(layers, asking)
+            self._for = wanted if _is_final(layers, self._planned, asking) else None
         return self._planned
 
 
-def _is_final(layers: Sequence[Layer], steps: Sequence[Step]) -> bool:
-    """Whether nothing that happens to a layer could bring about more fusion."""
-    places = pairwise([*steps, None])
-    waits = any(isinstance(step, ConvReLU) and not step.pool and isinstance(after, MaxPool2D) for step, after in places)
+def _is_final(layers: Sequence[Layer], steps: Sequence[Step], asking: bool) -> bool:
+    """Whether no function that is taken off a layer, and no option of a pool, could bring about more fusion."""
+    waits = any(
+        (isinstance(one, ConvReLU) and not one.pool and isinstance(after, MaxPool2D))
+        or (asking and isinstance(one, MaxPool2D) and isinstance(after, ConvReLU))
+        for one, after in pairwise(steps)
+    )
     return not waits and all(map(_is_itself, layers))
 
 
@@ -222,7 +235,7 @@ def _with_what_is_before(steps: list[Step], group: Sequence[Layer]) -> Step | No
     if isinstance(last, Fused) or last.is_read or not _is_itself(last):
         return None
     kind: Any = PoolConvReLU if type(last) is MaxPool2D and _is_small(last) else None
-    if "halves" in vars(type(last)):  # in its very class: one that is derived may do something else
+    if type(last) in _HAND_ON:
         kind = SkipConvReLU
     return None if kind is None else kind(steps.pop(), *group)
 

@@ -160,7 +160,7 @@ class Sequential(Chain):
             if validation_data is not None:
                 x_val, y_val = self._validation(validation_data, loss)
             size = len(x) if optimizer.full_batch else batch_size or BATCH
-            validate = None if validation_data is None else lambda: self._evaluate(x_val, y_val)
+            validate = None if validation_data is None else lambda: self._validate(x_val, y_val)
             progress = train.Progress(verbose, epochs, math.ceil(len(x) / size))
             rng, watching = self._shuffle if shuffle else None, train.callbacks_of(callbacks)
             run = train.Run(self, x, y, epochs, size, rng, validate, progress, augment, accumulate, watching)
@@ -206,6 +206,10 @@ class Sequential(Chain):
             return self._given(x, y, loss)
         except (ValueError, TypeError) as error:
             raise type(error)(f"validation_data: {error}") from None
+
+    def _validate(self, x: Any, y: Any) -> dict[str, float]:
+        with asking(self._pool):
+            return self._evaluate(x, y)
 
     def _evaluate(self, x: Any, y: Any) -> dict[str, float]:
         _, loss = self._compiled()
@@ -344,7 +348,7 @@ class Sequential(Chain):
         return {key: value for key, value in super().__getstate__().items() if key not in ("_lock", "_pool")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.RLock(), _pool=Pool())
+        super().__setstate__(state | {"_lock": threading.RLock(), "_pool": Pool()})
         if self.optimizer is not None:
             self.optimizer.belong_to(self, anew=True)
 
