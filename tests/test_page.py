@@ -142,6 +142,7 @@ def compare(pairs: list[tuple[str, Formula, dict[str, Any]]]) -> int:
     return sum(len(found) for found in answers)
 
 
+@pytest.mark.slow
 @needs_node
 def test_the_cells_of_every_op_are_those_of_python_to_the_letter():
     pairs = [(str(case), formula, values) for case in CASES if case.twin for formula, values in of_op(case) if formula]

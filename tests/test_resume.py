@@ -236,6 +236,7 @@ def killed_and_resumed(folder: Path, kills: int, seed: int, whole: str) -> list[
     return hits
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_random_moments_ends_with_the_same_bits(undisturbed, tmp_path):
     assert len(set(killed_and_resumed(tmp_path, 5, seed=1, whole=undisturbed))) >= 2
 

@@ -95,6 +95,7 @@ def test_what_is_wrong_is_said_before_the_folder_is_made(tmp_path):
         train_run(SMALL, tmp_path / "file", verbose=0)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_saved_and_goes_on_to_the_same_bits(tmp_path):
     toml = tmp_path / "run.toml"
     toml.write_text('epochs = 3\n[[layers]]\ntype = "Flatten"\n[[layers]]\ntype = "Dense"\nunits = 10\n')

@@ -265,6 +265,7 @@ def step_command(*words):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_shows_a_layer_of_a_model_and_refuses_what_is_not_there(tmp_path):
     small = network()
     small.preprocessing = {"reader": "digit"}
