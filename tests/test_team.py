@@ -134,3 +134,21 @@ def test_a_process_that_is_forked_has_helpers_of_its_own():
         env=os.environ | {"NUMBA_NUM_THREADS": "2"},
     )  # fmt: skip
     assert run.stdout.strip() == "both", run.stderr[-1500:]
+
+
+def test_after_late_helpers_work_goes_on_alone_for_some_kernels_but_for_no_long_time():
+    trust, late = team.Trust(), 2 * team.LONG
+    assert not trust.goes_alone(now=1.0)
+    alone = []
+    for _ in range(10):  # late each time that help is asked for
+        trust.note(worked=late / 2, waited=late, now=1.0)
+        alone.append(sum(trust.goes_alone(now=1.0) for _ in range(1000)))
+    assert alone == [2, 4, 8, 16, 32, 64, 128, 256, 256, 256]
+    trust.note(worked=late / 2, waited=late, now=1.0)
+    assert trust.goes_alone(now=1.0 + 0.9 * team.LONGEST_ALONE)
+    assert not trust.goes_alone(now=1.0 + 1.1 * team.LONGEST_ALONE)
+    assert not trust.goes_alone(now=1.0)
+    for _ in range(team.MOST_ALONE):
+        trust.note(worked=late, waited=late / 2, now=2.0)  # no longer than the work itself
+    trust.note(worked=late / 2, waited=late, now=3.0)
+    assert [trust.goes_alone(now=3.0) for _ in range(4)] == [True, True, False, False]

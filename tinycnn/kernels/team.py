@@ -39,6 +39,7 @@ INTEL = platform.machine() in ("x86_64", "AMD64")
 RESTLESS = 1000  # looks for a helper that is still at work, before the core is offered to others
 LONG = 0.0005  # seconds that are a long wait, if they are more than the work itself took
 MOST_ALONE = 256  # kernels for which no help is asked, at most
+LONGEST_ALONE = 0.05  # nor for longer than so many seconds: of large kernels a few would be that
 
 
 @intrinsic
@@ -170,9 +171,17 @@ class Trust:
     """How many of the next kernels are done alone, since helpers were late."""
 
     def __init__(self) -> None:
-        self.alone, self.after = 0, 1
+        self.alone, self.after, self.until = 0, 1, 0.0
 
-    def note(self, worked: float, waited: float) -> None:
+    def goes_alone(self, now: float) -> bool:
+        """Whether the next kernel is one of those, at this time in seconds."""
+        if now > self.until:
+            self.alone = 0
+        alone = self.alone > 0
+        self.alone -= alone
+        return alone
+
+    def note(self, worked: float, waited: float, now: float) -> None:
         """Learn from how many seconds the helpers had to be waited for, and how many one had worked oneself.
 
         Where parts are large, the last of them takes its time: only a wait longer than all the work was for a helper
@@ -180,25 +189,26 @@ class Trust:
         """
         if waited > max(LONG, worked):
             self.alone = self.after = min(2 * self.after, MOST_ALONE)
+            self.until = now + LONGEST_ALONE
         elif self.after > 1:
             self.after -= 1
 
 
 def run(threads: int, worker: int, given: int) -> None:
     """Run a kernel, by its address, on so many threads or fewer; only inside `threads_for`."""
-    if threads == 1 or _trust.alone:
-        _trust.alone -= threads > 1
+    begun = time.perf_counter() if threads > 1 else 0.0
+    if threads == 1 or _trust.goes_alone(begun):
         _alone(worker, given, threads)
         return
     for helper in _helpers(threads - 1):
         helper.wake()
-    begun = time.perf_counter()
     try:
         _lead(_shared, worker, given, threads)
     finally:  # also after Ctrl-C: a helper may still write
         worked = time.perf_counter()
         _wait(_shared, _system)
-    _trust.note(worked - begun, time.perf_counter() - worked)
+    now = time.perf_counter()
+    _trust.note(worked - begun, now - worked, now)
 
 
 class Helper(threading.Thread):
