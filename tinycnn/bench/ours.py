@@ -13,7 +13,7 @@ import numpy as np
 from tinycnn import backends, optim
 from tinycnn.bench.inputs import LOSSES, RATE, SLOW_RATE, arrays_for, clock, fingerprint, fingerprints, step_times
 from tinycnn.bench.networks import batch_for, network
-from tinycnn.kept import keeping
+from tinycnn.kept import empty_like, keeping
 
 Array = np.ndarray
 
@@ -146,12 +146,12 @@ def _conv(a: dict[str, Array], o: dict[str, Any]) -> Callable[[], Array]:
     from tinycnn.kernels.conv import DW, DX, gradients
 
     (x, w, *_), plan = cache
-    dx, dw, db = np.empty_like(x), np.empty_like(w), np.empty_like(a["b"])
-    wanted, result = (DX, dx) if o["part"] == "dx" else (DW, dw)
+    wanted, like = (DX, x) if o["part"] == "dx" else (DW, w)
 
     def one() -> Array:
-        gradients(dy, x, w, plan, wanted, dx, dw, db)
-        return result
+        found = empty_like(like)  # what is not wanted is left alone
+        gradients(dy, x, w, plan, wanted, found, found, np.empty_like(a["b"]))
+        return found
 
     return one
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinycnn.kernels.tile import pointers
@@ -31,8 +30,7 @@ def over_row(w: Writer, n: Any, do: Any) -> None:
     with builder.if_else(long) as (then, otherwise):
         with then:
             last = builder.sub(n, count(w.lanes))
-            with builder.if_then(builder.icmp_signed(">", last, count(0))):
-                counted_loop(builder, last, w.lanes, [], one)
+            counted_loop(builder, last, w.lanes, [], one)
             do(last, None)
         with otherwise, builder.if_then(builder.icmp_signed(">", n, count(0))):
             do(count(0), w.first(n))
@@ -116,8 +114,7 @@ def add_row(typingctx, to, at, x, start, n):
             w.store(builder.fadd(w.load(place), w.load(w.at(x, k))), place)
             return []
 
-        with builder.if_then(builder.icmp_signed(">", n, count(0))):
-            counted_loop(builder, n, w.lanes, [], one)
+        counted_loop(builder, n, w.lanes, [], one)
         return context.get_dummy_value()
 
     return types.void(to, i, x, i, i), write
@@ -137,8 +134,7 @@ def lay_row(typingctx, to, at, x, start, n):
             w.store(w.load(w.at(x, k)), w.at(to, k))
             return []
 
-        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
-            counted_loop(builder, whole, w.lanes, [], one)
+        counted_loop(builder, whole, w.lanes, [], one)
         with builder.if_then(builder.icmp_signed("<", whole, n)):
             w.store(w.load(w.at(x, whole), w.first(builder.sub(n, whole))), w.at(to, whole))
         return context.get_dummy_value()
@@ -160,8 +156,7 @@ def zero_row(typingctx, to, at, n):
             w.store(w.zeros, w.at(to, k))
             return []
 
-        with builder.if_then(builder.icmp_signed(">", n, count(0))):
-            counted_loop(builder, n, w.lanes, [], one)
+        counted_loop(builder, n, w.lanes, [], one)
         return context.get_dummy_value()
 
     return types.void(to, i, i), write
@@ -170,26 +165,18 @@ def zero_row(typingctx, to, at, n):
 def _folded(w: Writer, x: Any, n: Any, nothing: Any, join: Any) -> Any:
     """All of a row joined, by `join`: four vectors at once, which do not wait for each other, then one, then lanes."""
     builder, four = w.builder, 4 * w.lanes
-    place = cgutils.alloca_once_value(builder, nothing)
     many, whole = builder.and_(n, count(-four)), builder.and_(n, count(-w.lanes))
-    with builder.if_then(builder.icmp_signed(">", many, count(0))):
 
-        def some(k, so_far):
-            at = w.at(x, k)
-            return [join(w.load(w.at(at, count(v * w.lanes))), so_far[v]) for v in range(4)]
+    def some(k, so_far):
+        at = w.at(x, k)
+        return [join(w.load(w.at(at, count(v * w.lanes))), so_far[v]) for v in range(4)]
 
-        a, b, c, d = counted_loop(builder, many, four, [nothing] * 4, some)
-        builder.store(join(join(a, b), join(c, d)), place)
-    left = builder.sub(whole, many)
-    with builder.if_then(builder.icmp_signed(">", left, count(0))):
-        at = w.at(x, many)
-        rest = counted_loop(
-            builder, left, w.lanes, [builder.load(place)], lambda k, so_far: [join(w.load(w.at(at, k)), so_far[0])]
-        )
-        builder.store(rest[0], place)
+    a, b, c, d = counted_loop(builder, many, four, [nothing] * 4, some)
+    joined = [join(join(a, b), join(c, d))]
+    (joined,) = counted_loop(builder, whole, w.lanes, joined, lambda k, one: [join(w.load(w.at(x, k)), one[0])], many)
     there = w.first(builder.sub(n, whole))
     last = builder.select(there, w.load(w.at(x, whole), there), nothing)
-    return w.folded(join(last, builder.load(place)), join)
+    return w.folded(join(last, joined), join)
 
 
 @intrinsic
@@ -244,8 +231,7 @@ def copy_every(typingctx, to, at, to_step, x, start, x_step, n):
             builder.store(value, w.at(to, builder.mul(k, to_step)))
             return []
 
-        with builder.if_then(builder.icmp_signed(">", n, count(0))):
-            counted_loop(builder, n, 1, [], one)
+        counted_loop(builder, n, 1, [], one)
         return context.get_dummy_value()
 
     return types.void(to, i, i, x, i, i, i), write

@@ -34,7 +34,7 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
 from tinycnn.kernels.compiling import entry, kernel, native, record
-from tinycnn.kernels.vectors import REGISTERS, Writer, count, counted_loop
+from tinycnn.kernels.vectors import REGISTERS, Writer, count, unrolled_loop
 
 WIDE, NARROW = REGISTERS.wide, REGISTERS.narrow
 ROWS, TAPS = REGISTERS.rows, REGISTERS.taps
@@ -87,7 +87,7 @@ def _product_tile(vectors: int, height: int) -> Any:
 
             begins = _row_starts(w, w.at(start, s0), sm, rows, height)
             sums = [w.load(w.at(begin, step), mask) for begin in begins for step in steps]
-            sums = counted_loop(builder, K, 1, sums, one_k)
+            sums = unrolled_loop(builder, K, 1, sums, one_k)
             for m in range(height):
                 with builder.if_then(_there(w, m, rows)):
                     row = w.at(out, builder.add(o, builder.mul(count(m), om)))
@@ -196,16 +196,12 @@ def _dot_tile(typingctx, out, o, om, a, a0, am, b, b0, koff, k0, length, rows, t
                 new += [w.multiply_add(left, right[k], sums[m * TAPS + k]) for k in range(TAPS)]
             return new
 
-        places = [cgutils.alloca_once_value(builder, w.zeros) for _ in range(ROWS * TAPS)]
         whole = builder.and_(length, count(-w.lanes))  # as many numbers as fill whole vectors
-        zeros = [w.zeros] * (ROWS * TAPS)
-        with builder.if_then(builder.icmp_signed(">", whole, count(0))):
-            for place, value in zip(places, counted_loop(builder, whole, w.lanes, zeros, step), strict=True):
-                builder.store(value, place)
+        sums = unrolled_loop(builder, whole, w.lanes, [w.zeros] * (ROWS * TAPS), step)
+        places = [cgutils.alloca_once_value(builder, one) for one in sums]
         with builder.if_then(builder.icmp_signed("<", whole, length)):
-            so_far = [builder.load(place) for place in places]
             rest = w.first(builder.sub(length, whole))
-            for place, value in zip(places, step(whole, so_far, rest), strict=True):
+            for place, value in zip(places, step(whole, sums, rest), strict=True):
                 builder.store(value, place)
         for m in range(ROWS):
             for k in range(TAPS):

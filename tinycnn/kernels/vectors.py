@@ -14,6 +14,7 @@ from numba.core import config
 
 LANE_INDEX = ir.IntType(64)
 _PLACE = ir.IntType(32)  # LLVM numbers the lanes of a vector with 32 bits
+UNROLLED = 4  # a power of 2
 
 
 class Registers(NamedTuple):
@@ -165,25 +166,41 @@ def count(number: int) -> Any:
     return ir.Constant(LANE_INDEX, number)
 
 
-def counted_loop(builder: Any, times: Any, step: int, begin: list[Any], body: Any) -> list[Any]:
-    """Write `for k in range(0, times, step): values = body(k, values)`, and give the last values (times ≥ 1).
+def counted_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any, first: Any = None) -> list[Any]:
+    """Write `for k in range(first, end, step): values = body(k, values)`, and give the last values; first is 0 or more.
 
     What changes from round to round is a *phi*: "the value from before the loop, or from its last round". A phi that
-    LLVM can keep in a register never goes to memory, and that is the point of the tile. LLVM would unroll the loop
-    twice and run out of registers; an empty line of assembly through which the counter goes hides from it how often
-    the loop runs.
+    LLVM can keep in a register never goes to memory, and that is the point of the tile. LLVM would unroll the loop as
+    it thinks best and run out of registers; an empty line of assembly through which the counter goes hides from it how
+    often the loop runs.
     """
+    first = count(0) if first is None else first
     before = builder.block
-    loop, after = builder.append_basic_block("tile"), builder.append_basic_block("tile_done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
+    head, inside, after = (builder.append_basic_block(f"loop_{part}") for part in ("head", "inside", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
     k = builder.phi(LANE_INDEX)
     values = [builder.phi(value.type) for value in begin]
+    builder.cbranch(builder.icmp_signed("<", k, end), inside, after)
+    builder.position_at_end(inside)
     results = body(k, values)
     following = builder.asm(ir.FunctionType(LANE_INDEX, [LANE_INDEX]), "", "=r,0", [builder.add(k, count(step))], False)
-    for phi, first, last in zip([k, *values], [count(0), *begin], [following, *results], strict=True):
-        phi.add_incoming(first, before)
+    for phi, start, last in zip([k, *values], [first, *begin], [following, *results], strict=True):
+        phi.add_incoming(start, before)
         phi.add_incoming(last, builder.block)
-    builder.cbranch(builder.icmp_signed("<", following, times), loop, after)
+    builder.branch(head)
     builder.position_at_end(after)
-    return results
+    return values
+
+
+def unrolled_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any) -> list[Any]:
+    """The same from 0, with several k in each round: less is spent on counting. `step` is a power of 2."""
+
+    def some(k, values):
+        for j in range(UNROLLED):
+            values = body(builder.add(k, count(j * step)), values)
+        return values
+
+    whole = builder.and_(end, count(-UNROLLED * step))
+    values = counted_loop(builder, whole, UNROLLED * step, begin, some)
+    return counted_loop(builder, end, step, values, body, whole)

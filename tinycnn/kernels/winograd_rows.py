@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from tinycnn.kernels.shuffled_rows import halves
 from tinycnn.kernels.tile import NARROW, WIDE, pointers
-from tinycnn.kernels.vectors import Writer, count, counted_loop
+from tinycnn.kernels.vectors import Writer, count, counted_loop, unrolled_loop
 
 SIDE = 4  # a square of 2×2 results sees 4×4 pixels
 FORMS = SIDE * SIDE  # and has as many products
@@ -136,7 +136,7 @@ def _tile(vectors: int, height: int) -> Any:
                 return new
 
             begin = [w.load(w.at(w.at(bias, first), step)) for step in steps]
-            sums = counted_loop(builder, C, 1, begin * height, one_channel)
+            sums = unrolled_loop(builder, C, 1, begin * height, one_channel)
             for m in range(height):
                 row = w.at(to, count(m * FORMS * 2 * w.lanes))
                 for v, step in enumerate(steps):
