@@ -179,6 +179,7 @@ def squares() -> None:
     for k in range(60):
         end = k % 2 == 0
         winograd_plan.ENOUGH, winograd_plan.NEAR = (int(n) for n in rng.choice([1, 30, 128], 2))
+        winograd_plan.FEWEST = 16, 16, 16
         conv_plan.FEW = int(rng.choice([0, 32768]))
         conv_plan.plan_conv.cache_clear()
         _kept.clear()

@@ -118,7 +118,7 @@ def plan_conv(
     few = F * w_shape[1] * s.KK <= FEW
     packs = few * packed_size(s.FP, w_shape[1] * s.KK, s), few * packed_size(s.CP, F // groups * s.KK, s)
     images, dy, turned = room_of_images(s), room_of_dy(s), 2 * s.lanes * s.line
-    fast = bytes_each == 4 and groups == 1 and (g.KH, g.KW, g.sv, g.sh, g.dv, g.dh) == (3, 3, 1, 1, 1, 1)
+    fast = bytes_each == 4 and groups == 1 and g.sv == g.sh <= 2 and (g.KH, g.KW, g.dv, g.dh) == (3, 3, 1, 1)
     return Plan(
         s, np.concatenate(tables).astype(np.int64), starts, order,
         whole_lines(images + s.tile + turned + packs[0], bytes_each),

@@ -1,4 +1,4 @@
-"""Winograd's convolution: 16 multiplications for a square of 2×2 results, where the sum over 3×3 taps makes 36.
+"""Winograd's convolution: 16 or 25 multiplications for 2×2 results, where the sum over 3×3 taps makes 36.
 
 Two neighbours in a row, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d₁g₀ + d₂g₁ + d₃g₂, take six multiplications. Four will do:
 
@@ -14,7 +14,17 @@ for m₁ + m₂ = d₁g₁ + d₂(g₀ + g₂), and m₁ − m₂ = d₁(g₀ + 
 where the sum over the channels is made between the products and Aᵀ. So each of the 16 *forms* of a square is a matrix
 product of its own, forms of pixels times forms of weights, on the register tile. What is added around it pays as soon
 as there are some channels and filters to share it: the pixels are mixed once for all filters, the weights once for all
-squares, the products once for all channels.
+squares, the products once for all channels. (For dw it does not pay where windows are two apart.)
+
+Where windows are two apart, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d₂g₀ + d₃g₁ + d₄g₂ share one pixel, and five will do,
+25 in two directions:
+
+    m₀ = (d₀ − d₂)·g₀     m₁ = d₂·(g₀ + g₂)     m₂ = (d₄ − d₂)·g₂     m₃ = d₁g₁     m₄ = d₃g₁
+
+    y₀ = m₀ + m₁ + m₃     y₁ = m₁ + m₂ + m₄
+
+Their dx is as many: of its pixels, every other one is under g₁ alone, and the others under g₀ and g₂, which are windows
+one apart of a filter with two taps. `winograd_forms` has all three.
 
 Each result is still made of the pixels of its own window and of no other: y₀ does not contain d₃. But it is the
 difference of larger numbers, so its rounding goes by the largest products in its window, and not by each for itself:
@@ -26,7 +36,8 @@ For numbers of about one size that is no more than the plain sum may cost, which
 a weight is not finite, or a form overflows, the forms say nothing of the sum; images of which that is true are left to
 the plain convolution. It is for float32: float64 is for checking, and the plain sum is what is checked against.
 
-Source: Winograd, Arithmetic Complexity of Computations, 1980, p. 43; Lavin & Gray 2016, arXiv:1509.09308, section 4.1.
+Source: Winograd, Arithmetic Complexity of Computations, 1980, p. 43; Lavin & Gray 2016, arXiv:1509.09308, section 4.1;
+for windows two apart, the filter split as in Huang et al. 2020, arXiv:2002.00552.
 """
 
 from __future__ import annotations
@@ -43,8 +54,7 @@ from tinycnn.kernels.shuffled_rows import turn_rows
 from tinycnn.kernels.tile import NARROW, WIDE, strip_width
 from tinycnn.kernels.winograd_plan import SquarePlan
 from tinycnn.kernels.winograd_rows import (
-    FORMS,
-    MIDDLE,
+    has_bias,
     mix_pixels,
     mix_weights,
     narrow_tile,
@@ -65,74 +75,80 @@ def convolve_squares(
     HALVED, images that a 2×2 max pool halves on the way; RELU or RELU_POOL, the gradient of what came after a
     convolution, with what was `kept_before`. Channels that x lacks are those of `beside`.
     """
-    s, spoiled, mixed = plan.sizes, np.zeros(len(x), np.int64), w
+    s, p, spoiled, mixed = plan.sizes, plan.pixels, np.zeros(len(x), np.int64), w
     if not plan.packs:
-        mixed = empty((FORMS * s.FP * s.C,), w.dtype)
-        _mix(threads, w.dtype, mixed, own, w, plan.space, s, plan.squares, plan.roles)
+        mixed = empty((p.forms * s.FP * s.C,), w.dtype)
+        _mix(threads, w.dtype, mixed, own, w, plan.space, s, p, plan.squares, plan.roles)
     nothing = np.zeros(2 * s.lanes, x.dtype)
     _convolve(
         threads, x.dtype, y, kept, after, x, x if beside is None else beside, x.shape[1], kept_before, before, mixed,
-        bias, nothing, spoiled, own, plan.space, plan.packs, s, plan.squares, plan.roles, len(x),
+        bias, nothing, spoiled, own, plan.space, plan.packs, s, p, plan.squares, plan.roles, len(x),
     )  # fmt: skip
     return [n for n, found in enumerate(spoiled.tolist()) if found]
 
 
 @Worker
 def _mix(t, workers, given):
-    to, own, w, size, s, q, roles = unpack(given, "xxxnSQR")
+    to, own, w, size, s, p, q, roles = unpack(given, "xxxnSWQR")
     vectors = s.FP // s.lanes
-    mix(to, 0, own, t * size + q.weights, w, s, roles, t * vectors // workers, (t + 1) * vectors // workers)
+    mix(to, 0, own, t * size + q.weights, w, s, p, roles, t * vectors // workers, (t + 1) * vectors // workers)
 
 
 @Worker
 def _convolve(t, workers, given):
     (
-        y, kept, after, x, beside, CX, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, q, roles,
-        N,
-    ) = unpack(given, "xunxxnunxxxixnnSQRn")  # fmt: skip
+        y, kept, after, x, beside, CX, kept_before, before, w, bias, nothing, spoiled, space, size, packs, s, p, q,
+        roles, N,
+    ) = unpack(given, "xunxxnunxxxixnnSWQRn")  # fmt: skip
     own, items = space[t * size :], pieces_of(N, s)
     mixed, item = w, next_part(given)
     if item < items:
-        zero_row(own, 0, q.mixed - s.lanes)  # the border of what is laid out
+        zero_row(own, 0, p.mixed - s.lanes)  # the border of what is laid out
         if packs:
             mixed = own[q.weights :]
-            mix(own, q.weights, own, q.weights + packs, w, s, roles, 0, s.FP // s.lanes)
+            mix(own, q.weights, own, q.weights + packs, w, s, p, roles, 0, s.FP // s.lanes)
     while item < items:
         n, images, u, rows = piece(item, N, s)
-        down = (rows + 1) // 2
-        mix_piece(own, x, beside, CX, kept_before, s, q, before, n, images, u - s.top, down)
+        down = (rows + p.made - 1) // p.made
+        mix_piece(own, x, beside, CX, kept_before, s, p, before, n, images, first_row(u, s, p), down)
         f = 0
         while f < s.FP:
             width = strip_width(s.FP - f, s.lanes)
             for r in range(0, down, q.near):
-                some, high = min(q.near, down - r), min(rows - 2 * r, 2 * q.near)
-                for form in range(FORMS):
-                    start, first = (bias, f) if form == MIDDLE else (nothing, 0)
-                    _products(own, form, r, images * some * q.across, mixed, f, width, start, first, s, q)
-                _results(own, spoiled, n, images, some, high, width, s, q)
+                some, high = min(q.near, down - r), min(rows - p.made * r, p.made * q.near)
+                for form in range(p.forms):
+                    start, first = (bias, f) if has_bias(p.scheme, form) else (nothing, 0)
+                    _products(own, form, r, images * some * p.across, mixed, f, width, start, first, s, p, q)
+                _results(own, spoiled, n, images, some, high, width, s, p, q)
                 if after == ALONE:
-                    write_out(y, n, images, own, q.results, s, 0, f, width, u + 2 * r, high)
+                    write_out(y, n, images, own, q.results, s, 0, f, width, u + p.made * r, high)
                 else:
-                    cut_out(y, kept, n, images, own, q.results, s, after, 0, f, width, u + 2 * r, high)
+                    cut_out(y, kept, n, images, own, q.results, s, after, 0, f, width, u + p.made * r, high)
             f += width
         item = next_part(given)
 
 
 @kernel
-def mix(to, start, own, scratch, w, s, roles, first, end):
+def mix(to, start, own, scratch, w, s, p, roles, first, end):
     """The forms of weights as (strip of filters, form, channel, filter), of some vectors of filters."""
     for vector in range(first, end):
         f = vector * s.lanes
         strip = f // (2 * s.lanes) * 2 * s.lanes
         width = strip_width(s.FP - strip, s.lanes)
-        at = start + strip * FORMS * s.C + f - strip
+        at = start + strip * p.forms * s.C + f - strip
         for c in range(s.C):
             turn_rows(own, scratch, s.lanes, w, f * roles.step + c * roles.line, roles.step, s.F - f, 9)
-            mix_weights(to, at + c * width, s.C * width, own, scratch, s.lanes, roles.turned)
+            mix_weights(p.scheme, to, at + c * width, s.C * width, own, scratch, s.lanes, roles.turned)
+
+
+@kernel(inline="always")
+def first_row(u, s, p):
+    """Which row of pixels the squares from row u of results on see first."""
+    return u * p.step // p.made - s.top
 
 
 @kernel
-def mix_piece(own, x, beside, CX, kept, s, q, before, n, images, top, down):
+def mix_piece(own, x, beside, CX, kept, s, p, before, n, images, top, down):
     """The forms of a piece's pixels as (form, channel, square), for so many rows of squares from pixel row `top`.
 
     The first CX channels are those of x, the others those of what lies beside it.
@@ -140,10 +156,11 @@ def mix_piece(own, x, beside, CX, kept, s, q, before, n, images, top, down):
     for m in range(images):
         for c in range(s.C):
             source, image = (x, (n + m) * CX + c) if c < CX else (beside, (n + m) * (s.C - CX) + c - CX)
-            lay_channel(own, s.left, q.pitch, source, s.H, s.W, kept, before, image, top, top + 2 * down + 2)
-            to = q.mixed + c * q.line + m * down * q.across
+            end = top + p.step * down + p.border
+            lay_channel(own, s.left, p.pitch, source, s.H, s.W, kept, before, image, top, end)
+            to = p.mixed + c * p.line + m * down * p.across
             for r in range(down):
-                mix_pixels(own, to + r * q.across, q.apart, 2 * r * q.pitch, q.pitch, q.across)
+                mix_pixels(p.scheme, own, to + r * p.across, p.apart, p.step * r * p.pitch, p.pitch, p.across)
 
 
 @kernel
@@ -168,26 +185,26 @@ def lay_channel(own, begin, pitch, x, rows, columns, kept, before, image, first,
 
 
 @kernel(inline="always")
-def _products(own, form, r, squares, mixed, f, width, start, first, s, q):
+def _products(own, form, r, squares, mixed, f, width, start, first, s, p, q):
     """The products of one form, for the squares from row r on and a strip of filters."""
-    to, pixels, weights = q.products + form * 2 * s.lanes, q.mixed + form * q.apart + r * q.across, f * FORMS * s.C
-    weights += form * width * s.C
+    to, pixels = q.products + form * 2 * s.lanes, p.mixed + form * p.apart + r * p.across
+    weights = (f * p.forms + form * width) * s.C
     height = WIDE if width > s.lanes else NARROW
     for t in range(0, squares, height):
-        place = to + t * FORMS * 2 * s.lanes
+        place = to + t * p.forms * 2 * s.lanes
         if width > s.lanes:
-            wide_tile(own, place, pixels + t, q.line, mixed, weights, s.C, start, first)
+            wide_tile(own, place, p.forms, pixels + t, p.line, mixed, weights, s.C, start, first)
         else:
-            narrow_tile(own, place, pixels + t, q.line, mixed, weights, s.C, start, first)
+            narrow_tile(own, place, p.forms, pixels + t, p.line, mixed, weights, s.C, start, first)
 
 
 @kernel(inline="always")
-def _results(own, spoiled, n, images, some, high, width, s, q):
+def _results(own, spoiled, n, images, some, high, width, s, p, q):
     """The results of a strip, as (image, pixel, filter), from its products."""
     line = s.OW * width
     for m in range(images):
         for r in range(some):
-            products = q.products + (m * some + r) * q.across * FORMS * 2 * s.lanes
-            to = q.results + (m * high + 2 * r) * line
-            if not results_of_squares(own, to, line, s.OW, 2 * r + 1 < high, products, q.across, width):
+            products = q.products + (m * some + r) * p.across * p.forms * 2 * s.lanes
+            to, there = q.results + (m * high + p.made * r) * line, high - p.made * r
+            if not results_of_squares(p.scheme, own, to, line, s.OW, there, products, p.across, width):
                 spoiled[n + m] = 1  # nobody ever writes a 0, so it does not matter who else does

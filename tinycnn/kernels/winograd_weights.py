@@ -40,14 +40,14 @@ def gather_squares(
     threads: int, dy: Array, x: Array, plan: GatherPlan, dw: Array, db: Array, kept: Array, after: int
 ) -> bool:  # fmt: skip
     """Fill in dw and db; gives whether dw is finite: if not, it is for the plain sum."""
-    s, q = plan.sizes, plan.gathering
+    s, p, q = plan.sizes, plan.pixels, plan.gathering
     size = FORMS * s.FP * s.C
     parts = min(PARTS, max(SUMS // size, 4), pieces(len(x), s))
     own = space(dy.dtype, threads * plan.space + parts * (size + s.F))
     sums, of_db = own[threads * plan.space :], own[threads * plan.space + parts * size :]
     _gather(
-        threads, dy.dtype, tiles_for(dy.dtype), sums, of_db, dy, kept, after, x, steps(s.C, q.line),
-        steps(plan.squares, 1), own, plan.space, s, q, len(x), parts,
+        threads, dy.dtype, tiles_for(dy.dtype), sums, of_db, dy, kept, after, x, steps(s.C, p.line),
+        steps(plan.squares, 1), own, plan.space, s, p, q, len(x), parts,
     )  # fmt: skip
     _finish(threads, dy.dtype, dw, sums, own, plan.space, parts, s, plan.roles)
     np.add.reduce(of_db[: parts * s.F].reshape(parts, -1), axis=0, out=db)
@@ -56,13 +56,13 @@ def gather_squares(
 
 @Worker
 def _gather(t, workers, given):
-    tiles, sums, db, dy, kept, after, x, channels, squares, space, size, s, q, N, parts = unpack(
-        given, "TxxxunxiixnSDnn"
+    tiles, sums, db, dy, kept, after, x, channels, squares, space, size, s, p, q, N, parts = unpack(
+        given, "TxxxunxiixnSWDnn"
     )
     own, all_forms = space[t * size :], FORMS * s.FP * s.C
     items, part = pieces_of(N, s), next_part(given)
     if part < parts:
-        zero_row(own, 0, q.mixed - s.lanes)  # the border of the images that are laid out, and of the gradients
+        zero_row(own, 0, p.mixed - s.lanes)  # the border of the images that are laid out, and of the gradients
         zero_row(own, q.gradients, q.strip - q.gradients)
     while part < parts:
         clear_row(sums, part * all_forms, all_forms)
@@ -70,27 +70,27 @@ def _gather(t, workers, given):
         for item in range(part * items // parts, (part + 1) * items // parts):
             n, images, u, rows = piece(item, N, s)
             down = (rows + 1) // 2
-            mix_piece(own, x, x, s.C, kept, s, q, ALONE, n, images, u - s.top, down)
-            _lay_gradients(own, dy, kept, s, q, after, db, part * s.F, n, images, u, rows)
+            mix_piece(own, x, x, s.C, kept, s, p, ALONE, n, images, u - s.top, down)
+            _lay_gradients(own, dy, kept, s, p, q, after, db, part * s.F, n, images, u, rows)
             f = 0
             while f < s.FP:
                 width = strip_width(s.FP - f, s.lanes)
-                _mix_strip(own, s, q, f, width, images * down)
+                _mix_strip(own, s, p, q, f, width, images * down)
                 for form in range(FORMS):
                     call_product(tiles, sums, part * all_forms + (f * FORMS + form * width) * s.C, width, own,
-                                 q.mixed + form * q.apart, channels, squares, own, q.forms + form * q.forms_apart, 0,
-                                 images * down * q.across, s.C, width, own, 0, 1)  # fmt: skip
+                                 p.mixed + form * p.apart, channels, squares, own, q.forms + form * q.apart, 0,
+                                 images * down * p.across, s.C, width, own, 0, 1)  # fmt: skip
                 f += width
         part = next_part(given)
 
 
 @kernel
-def _lay_gradients(own, dy, kept, s, q, after, db, db0, n, images, u, rows):
+def _lay_gradients(own, dy, kept, s, p, q, after, db, db0, n, images, u, rows):
     """dy of a piece, a row of pairs of pixels after the other, with a zero where the last pair has only one."""
-    across, down = 2 * q.across, (rows + 1) // 2
+    across, down = 2 * p.across, (rows + 1) // 2
     for m in range(images):
         for f in range(s.F):
-            begin = q.gradients + f * q.gradients_line + m * 2 * down * across
+            begin = q.gradients + f * q.line + m * 2 * down * across
             lay_channel(own, begin, across, dy, s.OH, s.OW, kept, after, (n + m) * s.F + f, u, u + rows)
             if rows % 2:
                 zero_row(own, begin + rows * across, across)
@@ -98,14 +98,14 @@ def _lay_gradients(own, dy, kept, s, q, after, db, db0, n, images, u, rows):
 
 
 @kernel(inline="always")
-def _mix_strip(own, s, q, f, width, down):
+def _mix_strip(own, s, p, q, f, width, down):
     """The forms of a strip's gradients as (form, square, filter), for all rows of squares of a piece."""
-    line = 2 * q.across * width
+    line = 2 * p.across * width
     for v in range(f, f + width, s.lanes):
-        turn_rows(own, q.strip + v - f, width, own, q.gradients + v * q.gradients_line, q.gradients_line, s.F - v,
-                  down * 4 * q.across)  # fmt: skip
+        turn_rows(own, q.strip + v - f, width, own, q.gradients + v * q.line, q.line, s.F - v,
+                  down * 4 * p.across)  # fmt: skip
     for r in range(down):
-        mix_gradients(own, q.forms + r * q.across * width, q.forms_apart, q.strip + 2 * r * line, line, q.across,
+        mix_gradients(own, q.forms + r * p.across * width, q.apart, q.strip + 2 * r * line, line, p.across,
                       width)  # fmt: skip
 
 
@@ -121,6 +121,6 @@ def _finish(t, workers, given):
             add_row(sums, at, sums, part * all_forms + at, FORMS * s.C * width)
         for v in range(0, width, s.lanes):
             for c in range(s.C):
-                taps_of_forms(space, t * size + c * 9 * s.lanes, s.lanes, sums, at + c * width + v, s.C * width,
-                              roles.turned)  # fmt: skip
+                taps_of_forms(space, t * size + c * 9 * s.lanes, s.lanes, sums, at + c * width + v,
+                              s.C * width, roles.turned)  # fmt: skip
             turn_back(dw, (f + v) * s.C * 9, space, t * size, s.lanes, min(s.lanes, s.F - f - v), 9 * s.C, s.lanes)
