@@ -157,7 +157,7 @@ def conv() -> None:
 
 def squares() -> None:
     """Drawn convolutions by squares, alone and fused, in pieces of every size."""
-    from test_winograd import drawn
+    from test_winograd import EASY, drawn
 
     from tinycnn import kernels
     from tinycnn.kernels import conv as module
@@ -179,7 +179,8 @@ def squares() -> None:
     for k in range(60):
         end = k % 2 == 0
         winograd_plan.ENOUGH, winograd_plan.NEAR = (int(n) for n in rng.choice([1, 30, 128], 2))
-        winograd_plan.FEWEST = 16, 16, 16
+        for name, limit in EASY.items():
+            setattr(winograd_plan, name, limit)
         conv_plan.FEW = int(rng.choice([0, 32768]))
         conv_plan.plan_conv.cache_clear()
         _kept.clear()

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from oracles import assert_same
 from test_kernels_conv import DTYPES, drawn
+from test_winograd import EASY
 
 from tinycnn import ops
 from tinycnn.cores import threads
 from tinycnn.errors import ShapeError
-from tinycnn.kernels import conv_plan
+from tinycnn.kernels import conv_plan, winograd_plan
 from tinycnn.kernels.fused import (
     conv2d_relu_backward,
     conv2d_relu_forward,
@@ -218,6 +219,24 @@ def test_images_halved_on_the_way_give_the_bits_of_those_that_a_pool_halves_befo
         x = images(rng, (3, C, int(2 * H), int(2 * W)), dtype, bad, divmod(k, 2))
         halved = ops.max_pool2d_forward(x, 2)[0]
         assert_same_bits(conv2d_relu_of_halves_forward, (x,), halved, w, b, {"padding": padding, "pool": pool})
+
+
+@pytest.mark.parametrize("bad", [None, np.nan])
+@pytest.mark.parametrize("pool", [0, 2])
+def test_also_windows_two_apart_give_those_bits(pool, bad, monkeypatch):
+    for name, limit in EASY.items():
+        monkeypatch.setattr(winograd_plan, name, limit)
+    conv_plan.plan_conv.cache_clear()
+    rng = np.random.default_rng(9)
+    x, beside = images(rng, (3, 16, 40, 48), np.float32, bad), images(rng, (3, 17, 40, 48), np.float32, None)
+    w, b = rng.normal(size=(18, 33, 3, 3)).astype(np.float32), rng.normal(size=18).astype(np.float32)
+    options, joined = {"stride": 2, "padding": 1, "pool": pool}, np.concatenate((x, beside), axis=1)
+    assert_same_bits(conv2d_relu_of_two_forward, (x, beside), joined, w, b, options)
+    halved = ops.max_pool2d_forward(joined, 2)[0]
+    assert_same_bits(conv2d_relu_of_halves_forward, (joined,), halved, w, b, options)
+    sides = (2, 2), (1, 1, 1, 1), (1, 1), 1, False, 3, 4, pool
+    assert all(conv_plan.plan_conv(one.shape[1:], w.shape, *sides).squares for one in (joined, halved))
+    conv_plan.plan_conv.cache_clear()
 
 
 @pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"flip": True}, {"groups": 2}])

@@ -1,4 +1,4 @@
-"""Winograd's 16 products for a square of results are the convolution: exactly in fractions, and within its bound in
+"""Winograd's products for a square of results are the convolution: exactly in fractions, and within their bound in
 float32; where a number is not finite they are not asked."""
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ AX = np.array([[0, 0, 0, 1, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 1, 1, 0, 0
 MATRICES = (B, G, A), (B2, G2, A2), (BX, G2, AX)
 # Which tap i leads from which pixel d to which result y; for dx the filter is turned around.
 MEET = (lambda d, y, i: d == y + i, lambda d, y, i: d == 2 * y + i, lambda d, y, i: 2 * d + 2 - i == y + 1)
+
+
+EASY = {"FEWEST": (16, 16, 16), "MOST": (0.74, 0.8, 0.8), "SMALLEST": (64, 64, 64)}  # limits of `winograd_plan`
 
 
 class InFractions:
@@ -120,13 +123,22 @@ def drawn(rng, batch=6, most=30):
 
 
 @pytest.fixture
-def in_pieces(monkeypatch):
+def for_few_channels(monkeypatch):
+    """Squares also where channels, filters or windows are too few for it to pay."""
+    for name, limit in EASY.items():
+        monkeypatch.setattr(winograd_plan, name, limit)
+    conv_plan.plan_conv.cache_clear()
+    yield
+    conv_plan.plan_conv.cache_clear()
+
+
+@pytest.fixture
+def in_pieces(monkeypatch, for_few_channels):
     """Pieces of a size that is drawn, with weights mixed beforehand or by each core."""
 
     def draw(rng):
         for name in ("ENOUGH", "NEAR"):
             monkeypatch.setattr(winograd_plan, name, int(rng.choice([1, 30, 128, 128])))
-        monkeypatch.setattr(winograd_plan, "FEWEST", (16, 16, 16))
         monkeypatch.setattr(conv_plan, "FEW", int(rng.choice([0, 32768])))
         conv_plan.plan_conv.cache_clear()
 
@@ -163,24 +175,22 @@ def plan_of(x, w, padding=0, flip=False, pool=0, stride=1):
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 17, 12), (3, 64, 15, 15), (1, 130, 9, 24)])
-def test_rounding_costs_no_more_than_that_of_the_9_c_products_of_the_plain_sum(shape):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_rounding_costs_no_more_than_that_of_the_9_c_products_of_the_plain_sum(stride, shape, for_few_channels):
     """DESIGN's bound with the number of products of one entry, and not, as above, the largest number in sight."""
     rng = np.random.default_rng(0)
-    x, w, b = (rng.normal(size=s).astype(np.float32) for s in (shape, (24, shape[1], 3, 3), (24,)))
-    y, cache = kernels.conv2d_forward(x, w, b, padding=1)
-    assert cache[1].squares is not None
-    args = [a.astype(np.float64) for a in (x, w, b)]
-    terms = ops.conv2d_forward(*map(abs, args), padding=1)[0]
-    assert_same(y, ops.conv2d_forward(*args, padding=1)[0], terms=terms, tol=rounding(9 * shape[1] + 1, np.float32))
-
-
-@pytest.fixture
-def for_few_channels(monkeypatch):
-    """Squares also where channels and filters are too few for it to pay."""
-    monkeypatch.setattr(winograd_plan, "FEWEST", (16, 16, 16))
-    conv_plan.plan_conv.cache_clear()
-    yield
-    conv_plan.plan_conv.cache_clear()
+    N, C, *sides = shape
+    x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((N, C, *(stride * n for n in sides)), (24, C, 3, 3), 24))
+    y, cache = kernels.conv2d_forward(x, w, b, stride, padding=1)
+    dy = rng.normal(size=y.shape).astype(np.float32)
+    dx = kernels.conv2d_backward(dy, cache)[0]
+    assert None not in by_squares(cache[1])[:2]
+    x, w, b, dy = (a.astype(np.float64) for a in (x, w, b, dy))
+    exact, cache = ops.conv2d_forward(x, w, b, stride, padding=1)
+    terms, of_terms = ops.conv2d_forward(abs(x), abs(w), abs(b), stride, padding=1)
+    assert_same(y, exact, terms=terms, tol=rounding(9 * C + 1, np.float32))
+    exact, terms = ops.conv2d_backward(dy, cache)[0], ops.conv2d_backward(abs(dy), of_terms)[0]
+    assert_same(dx, exact, terms=terms, tol=rounding(9 * 24 + 1, np.float32))
 
 
 def of_any_size(rng, spread, *shape):
@@ -204,7 +214,7 @@ def squares_of(x, side, step):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_rounding_stays_within_the_bound_that_is_stated_for_numbers_of_any_size(stride, spread, for_few_channels):
     rng, N, C, F, about = np.random.default_rng(spread), 2, 20, 16, SCHEMES[stride - 1]
-    x, w, b = of_any_size(rng, spread, N, C, 12 * stride, 10 * stride), of_any_size(rng, spread, F, C, 3, 3), None
+    x, w = of_any_size(rng, spread, N, C, 12 * stride, 10 * stride), of_any_size(rng, spread, F, C, 3, 3)
     x *= rng.random(x.shape) < 0.5
     b = np.float32(rng.normal(size=F))
     y, cache = kernels.conv2d_forward(x, w, b, stride, padding=1)
@@ -246,10 +256,11 @@ def test_small_whole_numbers_come_out_exactly():
 @pytest.mark.parametrize("part", range(2))
 def test_with_a_relu_and_a_pool_it_is_the_three_ops_one_by_one(pool, part, in_pieces):
     """On whole numbers, so that nothing rounds and every choice of the pool is the same."""
-    rng = np.random.default_rng([part, pool])
+    rng, seen = np.random.default_rng([part, pool]), 0
     for _ in range(20):
         in_pieces(rng)
         (x, w, b), options = drawn(rng)
+        seen += plan_of(x, w, **options, pool=pool).squares is not None
         x, w = (rng.integers(-4, 5, a.shape).astype(np.float32) for a in (x, w))
         b = None if b is None else rng.integers(-4, 5, b.shape).astype(np.float32)
         y, cache = conv2d_relu_forward(x, w, b, **options, pool=pool)
@@ -266,6 +277,7 @@ def test_with_a_relu_and_a_pool_it_is_the_three_ops_one_by_one(pool, part, in_pi
         dz = ops.relu_backward(ops.max_pool2d_backward(dy, chosen) if pool else dy, relu)
         for ours, theirs in zip(found, ops.conv2d_backward(dz, conv), strict=True):
             assert (ours is None and theirs is None) or (ours == theirs).all()
+    assert seen > 10
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])

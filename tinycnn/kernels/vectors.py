@@ -194,7 +194,10 @@ def counted_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any,
 
 
 def unrolled_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any) -> list[Any]:
-    """The same from 0, with several k in each round: less is spent on counting. `step` is a power of 2."""
+    """The same from 0, with several k in each round: less is spent on counting.
+
+    `step` is a power of 2, and `end` is 0 or more.
+    """
 
     def some(k, values):
         for j in range(UNROLLED):

@@ -1,4 +1,4 @@
-"""Winograd's convolution: 16 or 25 multiplications for 2×2 results, where the sum over 3×3 taps makes 36.
+"""Winograd's convolution: 16 multiplications for a square of 2×2 results, where the sum over 3×3 taps makes 36.
 
 Two neighbours in a row, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d₁g₀ + d₂g₁ + d₃g₂, take six multiplications. Four will do:
 
@@ -14,7 +14,7 @@ for m₁ + m₂ = d₁g₁ + d₂(g₀ + g₂), and m₁ − m₂ = d₁(g₀ + 
 where the sum over the channels is made between the products and Aᵀ. So each of the 16 *forms* of a square is a matrix
 product of its own, forms of pixels times forms of weights, on the register tile. What is added around it pays as soon
 as there are some channels and filters to share it: the pixels are mixed once for all filters, the weights once for all
-squares, the products once for all channels. (For dw it does not pay where windows are two apart.)
+squares, the products once for all channels.
 
 Where windows are two apart, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d₂g₀ + d₃g₁ + d₄g₂ share one pixel, and five will do,
 25 in two directions:
@@ -23,8 +23,9 @@ Where windows are two apart, y₀ = d₀g₀ + d₁g₁ + d₂g₂ and y₁ = d�
 
     y₀ = m₀ + m₁ + m₃     y₁ = m₁ + m₂ + m₄
 
-Their dx is as many: of its pixels, every other one is under g₁ alone, and the others under g₀ and g₂, which are windows
-one apart of a filter with two taps. `winograd_forms` has all three.
+Their dx takes 25 for a square of 4×4 pixels, where the sum makes 36: every other pixel is under g₁ alone, the others
+are under g₀ and g₂, as windows one apart of a filter with two taps. `winograd_forms` has all three. (dw gains nothing
+where windows are two apart.)
 
 Each result is still made of the pixels of its own window and of no other: y₀ does not contain d₃. But it is the
 difference of larger numbers, so its rounding goes by the largest products in its window, and not by each for itself:

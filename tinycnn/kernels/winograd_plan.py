@@ -13,15 +13,15 @@ NEAR = 96  # squares whose products the cache holds beside them
 ENOUGH = 128  # squares in a piece of work: as many rows of them as come next to it, or as many small images
 EACH = 4  # bytes of a number: it is for float32
 FEWEST = 16, 64, 64  # by scheme: channels and filters, with fewer of which the additions around take what they save
-MOST = 0.74, 0.8, 0.8  # by scheme: products, of the plain sum's: where squares reach far beyond the image they are more
-SMALLEST = 64  # pixels of an image, with fewer of which the weights take longest
+MOST = 0.74, 0.72, 0.8  # by scheme: the most products, of the plain sum's; squares may reach far beyond an image
+SMALLEST = 64, 256, 64  # by scheme: windows of an image, with fewer of which the weights take longest
 
 
 class Pixels(NamedTuple):
     """Where the pixels of a piece lie, and their forms, at the beginning of its working space."""
 
-    scheme: int  # which one of `winograd_forms`; in both directions together it has so many …
-    forms: int
+    scheme: int  # which one of `winograd_forms`
+    forms: int  # that it has, in both directions together
     step: int
     border: int  # pixels that a row of squares sees beyond `step` for each
     made: int
@@ -138,7 +138,7 @@ def _is_for_squares(s: Any, scheme: int, windows: int) -> bool:
     about = SCHEMES[scheme]
     squares = -(-s.OH // about.made) * -(-s.OW // about.made)
     fits = about.forms**2 * squares < MOST[scheme] * 9 * windows
-    return fits and min(s.C, s.F) >= FEWEST[scheme] and windows >= SMALLEST
+    return fits and min(s.C, s.F) >= FEWEST[scheme] and windows >= SMALLEST[scheme]
 
 
 def _planned(s: Any, scheme: int, roles: Roles, N: int, few: bool) -> SquarePlan:

@@ -19,7 +19,8 @@ from tinycnn.kernels.tile import NARROW, WIDE, pointers
 from tinycnn.kernels.vectors import Writer, count, counted_loop, unrolled_loop
 from tinycnn.kernels.winograd_forms import APART_1, APART_2, SCHEMES, Numbers, Scheme, gradients_mixed, taps
 
-FORMS = SCHEMES[APART_1].forms ** 2  # of a square where windows are one apart: dw has no other
+SIDE = SCHEMES[APART_1].forms  # dw is done by squares only where windows are one apart
+FORMS = SIDE**2
 
 
 def _both_ways(change: Callable[[Writer, Numbers], Numbers], w: Writer, columns: list[Numbers]) -> list[Numbers]:
@@ -110,7 +111,7 @@ def _mixing_of_weights(scheme: Scheme) -> Any:
     return mix
 
 
-_weights_1, _weights_2, _ = (_mixing_of_weights(scheme) for scheme in SCHEMES)
+_weights_1, _weights_2 = (_mixing_of_weights(scheme) for scheme in SCHEMES[:2])  # dx has those of the second
 
 
 @kernel(inline="always")
@@ -288,7 +289,7 @@ def taps_of_forms(typingctx, to, at, lines, x, start, apart, turned):
         to, x = w.at(to, at), w.at(x, start)
         turned = builder.icmp_signed("!=", turned, count(0))
         forms = [w.load(w.at(x, builder.mul(count(form), apart))) for form in range(FORMS)]
-        columns = [forms[c :: SCHEMES[APART_1].forms] for c in range(SCHEMES[APART_1].forms)]
+        columns = [forms[c::SIDE] for c in range(SIDE)]
         for k, tap in enumerate(chain.from_iterable(_both_ways(taps, w, columns))):
             w.store(tap, w.at(to, builder.mul(builder.select(turned, count(8 - k), count(k)), lines)))
         return context.get_dummy_value()
