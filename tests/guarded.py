@@ -178,7 +178,8 @@ def squares() -> None:
     rng = np.random.default_rng(1)
     for k in range(60):
         end = k % 2 == 0
-        winograd_plan.ENOUGH, winograd_plan.NEAR = (int(n) for n in rng.choice([1, 30, 128], 2))
+        enough, winograd_plan.NEAR = (int(n) for n in rng.choice([1, 30, 128], 2))
+        winograd_plan.ENOUGH = (enough,) * 3
         for name, limit in EASY.items():
             setattr(winograd_plan, name, limit)
         conv_plan.FEW = int(rng.choice([0, 32768]))

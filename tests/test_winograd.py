@@ -137,8 +137,9 @@ def in_pieces(monkeypatch, for_few_channels):
     """Pieces of a size that is drawn, with weights mixed beforehand or by each core."""
 
     def draw(rng):
-        for name in ("ENOUGH", "NEAR"):
-            monkeypatch.setattr(winograd_plan, name, int(rng.choice([1, 30, 128, 128])))
+        enough, near = (int(n) for n in rng.choice([1, 30, 128, 128], 2))
+        monkeypatch.setattr(winograd_plan, "ENOUGH", (enough,) * 3)
+        monkeypatch.setattr(winograd_plan, "NEAR", near)
         monkeypatch.setattr(conv_plan, "FEW", int(rng.choice([0, 32768])))
         conv_plan.plan_conv.cache_clear()
 

@@ -10,7 +10,8 @@ from tinycnn.kernels.tile import NARROW, WIDE
 from tinycnn.kernels.winograd_forms import APART_1, APART_2, DX_OF_2, SCHEMES
 
 NEAR = 96  # squares whose products the cache holds beside them
-ENOUGH = 128  # squares in a piece of work: as many rows of them as come next to it, or as many small images
+# By scheme: squares in a piece of work, as many rows of them as come next to it, or as many small images.
+ENOUGH = 96, 128, 128
 EACH = 4  # bytes of a number: it is for float32
 FEWEST = 16, 64, 64  # by scheme: channels and filters, with fewer of which the additions around take what they save
 MOST = 0.74, 0.72, 0.8  # by scheme: the most products, of the plain sum's; squares may reach far beyond an image
@@ -164,7 +165,7 @@ def _laid(s: Any, scheme: int, N: int) -> tuple[Any, Pixels, int, int]:
     about = SCHEMES[scheme]
     forms, step, border = about.forms**2, about.step, about.seen - about.step
     across, down = -(-s.OW // about.made), -(-s.OH // about.made)
-    G, rows, blocks = _pieces(across, down, N)
+    G, rows, blocks = _pieces(across, down, N, ENOUGH[scheme])
     pitch, squares = max(step * across + border, s.left + s.W), G * rows * across
     line = apart(squares + max(s.lanes, NARROW, WIDE), EACH)
     mixed = apart((step * rows + border) * pitch + 2 * step * s.lanes, EACH)
@@ -175,11 +176,11 @@ def _laid(s: Any, scheme: int, N: int) -> tuple[Any, Pixels, int, int]:
     return sizes, pixels, squares, rows
 
 
-def _pieces(across: int, down: int, N: int) -> tuple[int, int, int]:
+def _pieces(across: int, down: int, N: int, enough: int) -> tuple[int, int, int]:
     """Images that are worked on together, rows of squares in a piece, and pieces in an image."""
-    if across * down <= ENOUGH and N >= 4:
-        return max(min(ENOUGH // (across * down), N // 4), 1), down, 1
-    most = max(round(ENOUGH / across), 1)
+    if across * down <= enough and N >= 4:
+        return max(min(enough // (across * down), N // 4), 1), down, 1
+    most = max(round(enough / across), 1)
     if N * -(-down // most) < 4:  # few images: more pieces, so that there is work for all threads
         most = max(min(most, -(-down // 4)), 1)
     blocks = -(-down // most)
