@@ -222,8 +222,11 @@ def _gradients(
 
 
 def _work(w: Array, s: Sizes, N: int) -> int:
-    """What there is to do, in operations of the plainer kernels: for each window its products, reading and writing."""
-    return N * s.OH * s.OW * (w.size + MOVED * (s.C + 2 * s.F)) // AT_ONCE
+    """What there is to do, in operations of the plainer kernels: for each window its products, reading and writing.
+
+    There are no more windows than results, nor, where these are pixels of dx, than gradients.
+    """
+    return N * min(s.OH * s.OW, s.H * s.W) * (w.size + MOVED * (s.C + 2 * s.F)) // AT_ONCE
 
 
 def _filled_up(b: Array | None, groups: int, numbers: int, filled: int, dtype: Any) -> Array:

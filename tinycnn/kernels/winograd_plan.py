@@ -14,7 +14,7 @@ NEAR = 96  # squares whose products the cache holds beside them
 ENOUGH = 96, 128, 128
 EACH = 4  # bytes of a number: it is for float32
 FEWEST = 16, 64, 64  # by scheme: channels and filters, with fewer of which the additions around take what they save
-MOST = 0.74, 0.72, 0.8  # by scheme: the most products, of the plain sum's; squares may reach far beyond an image
+MOST = 0.74, 0.72, 0.8  # by scheme: the share of the plain sum's products that squares may take, beyond the image too
 SMALLEST = 64, 256, 64  # by scheme: windows of an image, with fewer of which the weights take longest
 
 
