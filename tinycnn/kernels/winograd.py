@@ -53,6 +53,7 @@ from tinycnn.kernels.fused_rows import SHORTEST, pool_row, uncut_row, unpool_row
 from tinycnn.kernels.rows import copy_row, zero_row
 from tinycnn.kernels.shuffled_rows import turn_rows
 from tinycnn.kernels.tile import NARROW, WIDE, strip_width
+from tinycnn.kernels.winograd_forms import FOUR
 from tinycnn.kernels.winograd_plan import SquarePlan
 from tinycnn.kernels.winograd_rows import (
     has_bias,
@@ -60,6 +61,7 @@ from tinycnn.kernels.winograd_rows import (
     mix_weights,
     narrow_tile,
     results_of_squares,
+    weights_of,
     wide_tile,
 )
 
@@ -78,7 +80,7 @@ def convolve_squares(
     """
     s, p, spoiled, mixed = plan.sizes, plan.pixels, np.zeros(len(x), np.int64), w
     if not plan.packs:
-        mixed = empty((p.forms * s.FP * s.C,), w.dtype)
+        mixed = empty((FOUR**2 * s.FP * s.C,), w.dtype)
         _mix(threads, w.dtype, mixed, own, w, plan.space, s, p, plan.squares, plan.roles)
     nothing = np.zeros(2 * s.lanes, x.dtype)
     _convolve(
@@ -136,7 +138,7 @@ def mix(to, start, own, scratch, w, s, p, roles, first, end):
         f = vector * s.lanes
         strip = f // (2 * s.lanes) * 2 * s.lanes
         width = strip_width(s.FP - strip, s.lanes)
-        at = start + strip * p.forms * s.C + f - strip
+        at = start + strip * FOUR**2 * s.C + f - strip
         for c in range(s.C):
             turn_rows(own, scratch, s.lanes, w, f * roles.step + c * roles.line, roles.step, s.F - f, 9)
             mix_weights(p.scheme, to, at + c * width, s.C * width, own, scratch, s.lanes, roles.turned)
@@ -189,7 +191,7 @@ def lay_channel(own, begin, pitch, x, rows, columns, kept, before, image, first,
 def _products(own, form, r, squares, mixed, f, width, start, first, s, p, q):
     """The products of one form, for the squares from row r on and a strip of filters."""
     to, pixels = q.products + form * 2 * s.lanes, p.mixed + form * p.apart + r * p.across
-    weights = (f * p.forms + form * width) * s.C
+    weights = (f * FOUR**2 + weights_of(p.scheme, form) * width) * s.C
     height = WIDE if width > s.lanes else NARROW
     for t in range(0, squares, height):
         place = to + t * p.forms * 2 * s.lanes

@@ -19,12 +19,12 @@ Numbers = list[Any]
 class Scheme(NamedTuple):
     """How a square becomes forms, and its products results."""
 
-    forms: int  # in each direction: so many, times so many, multiplications
+    forms: int  # of pixels in each direction: so many, times so many, multiplications
     seen: int  # pixels
     step: int  # from the first pixel of a square to that of the next
     made: int  # results
     plus: tuple[int, ...]  # forms of which each result has exactly one, with a plus: where the bias comes in
-    turned: tuple[int, ...]  # which form of turned filters each form of filters is
+    turned: tuple[int, ...]  # which form of turned filters each form of filters is; of those there are four
     pixels: Callable[[Writer, Numbers], Numbers]  # Bᵀd
     weights: Callable[[Writer, Numbers], Numbers]  # Gg
     results: Callable[[Writer, Numbers], Numbers]  # Aᵀm
@@ -58,8 +58,8 @@ def _pixels_2(w: Writer, d: Numbers) -> Numbers:
 
 
 def _weights_2(w: Writer, g: Numbers) -> Numbers:
-    """g₀, g₀ + g₂, g₂, g₁, g₁."""
-    return [g[0], w.builder.fadd(g[0], g[2]), g[2], g[1], g[1]]
+    """g₀, g₀ + g₂, g₂, g₁; with the last go the last two forms of pixels."""
+    return [g[0], w.builder.fadd(g[0], g[2]), g[2], g[1]]
 
 
 def _results_2(w: Writer, m: Numbers) -> Numbers:
@@ -78,11 +78,12 @@ def _results_of_dx(w: Writer, m: Numbers) -> Numbers:
     return [m[3], w.builder.fadd(m[0], m[1]), m[4], w.builder.fadd(m[1], m[2])]
 
 
+FOUR = 4  # forms of weights in each direction, whatever the scheme
 APART_1, APART_2, DX_OF_2 = range(3)  # windows one apart; two apart; and the dx of those
 SCHEMES = (
     Scheme(4, 4, 2, 2, (1,), (3, 1, 2, 0), _pixels_1, _weights_1, _results_1),
-    Scheme(5, 5, 4, 2, (1,), (2, 1, 0, 3, 4), _pixels_2, _weights_2, _results_2),
-    Scheme(5, 3, 2, 4, (1, 3, 4), (2, 1, 0, 3, 4), _pixels_of_dx, _weights_2, _results_of_dx),
+    Scheme(5, 5, 4, 2, (1,), (2, 1, 0, 3), _pixels_2, _weights_2, _results_2),
+    Scheme(5, 3, 2, 4, (1, 3, 4), (2, 1, 0, 3), _pixels_of_dx, _weights_2, _results_of_dx),
 )
 
 

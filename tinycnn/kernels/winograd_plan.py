@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tinycnn.kernels.compiling import record
 from tinycnn.kernels.lines import apart
 from tinycnn.kernels.tile import NARROW, WIDE
-from tinycnn.kernels.winograd_forms import APART_1, APART_2, DX_OF_2, SCHEMES
+from tinycnn.kernels.winograd_forms import APART_1, APART_2, DX_OF_2, FOUR, SCHEMES
 
 NEAR = 96  # squares whose products the cache holds beside them
 # By scheme: squares in a piece of work, as many rows of them as come next to it, or as many small images.
@@ -153,7 +153,7 @@ def _planned(s: Any, scheme: int, roles: Roles, N: int, few: bool) -> SquarePlan
     behind = results + (pixels + s.lanes) * width
     line_of_results = apart(pixels + s.lanes, EACH)
     weights = behind + width * line_of_results
-    packs = few * p.forms * s.FP * s.C
+    packs = few * FOUR**2 * s.FP * s.C
     sizes = sizes._replace(line=line_of_results, tile=behind - results)
     scratch = 9 * s.lanes + s.lanes**2
     where = Squares(near, products, results, weights)

@@ -17,7 +17,7 @@ from tinycnn.kernels.compiling import kernel
 from tinycnn.kernels.shuffled_rows import halves
 from tinycnn.kernels.tile import NARROW, WIDE, pointers
 from tinycnn.kernels.vectors import Writer, count, counted_loop, unrolled_loop
-from tinycnn.kernels.winograd_forms import APART_1, APART_2, SCHEMES, Numbers, Scheme, gradients_mixed, taps
+from tinycnn.kernels.winograd_forms import APART_1, APART_2, FOUR, SCHEMES, Numbers, Scheme, gradients_mixed, taps
 
 SIDE = SCHEMES[APART_1].forms  # dw is done by squares only where windows are one apart
 FORMS = SIDE**2
@@ -95,14 +95,14 @@ def _mixing_of_weights(scheme: Scheme) -> Any:
 
         def write(context, builder, signature, arguments):
             to, at, apart, x, start, lines, turned = pointers(context, builder, signature.args, arguments)
-            w, side = Writer(builder, context.get_value_type(signature.args[0].dtype)), scheme.forms
+            w = Writer(builder, context.get_value_type(signature.args[0].dtype))
             to, x = w.at(to, at), w.at(x, start)
             turned = builder.icmp_signed("!=", turned, count(0))
             taps = [w.load(w.at(x, builder.mul(count(k), lines))) for k in range(9)]
             for r, row in enumerate(_both_ways(scheme.weights, w, [taps[j::3] for j in range(3)])):
                 for c, form in enumerate(row):
-                    other = scheme.turned[r] * side + scheme.turned[c]
-                    place = builder.select(turned, count(other), count(r * side + c))
+                    other = scheme.turned[r] * FOUR + scheme.turned[c]
+                    place = builder.select(turned, count(other), count(r * FOUR + c))
                     w.store(form, w.at(to, builder.mul(place, apart)))
             return context.get_dummy_value()
 
@@ -124,6 +124,13 @@ def mix_weights(scheme, to, at, apart, x, start, lines, turned):
         _weights_1(to, at, apart, x, start, lines, turned)
     else:
         _weights_2(to, at, apart, x, start, lines, turned)
+
+
+@kernel(inline="always")
+def weights_of(scheme, form):
+    """Which form of weights goes with a form of pixels: in both directions the same, but with the last all others."""
+    side = FOUR if scheme == APART_1 else FOUR + 1
+    return min(form // side, FOUR - 1) * FOUR + min(form % side, FOUR - 1)
 
 
 def _tile(vectors: int, height: int) -> Any:
