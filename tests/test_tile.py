@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -165,6 +166,46 @@ def test_a_cpu_without_wide_vectors_gets_the_same_results():
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=environment)
     assert run.stdout.strip() == "right", run.stderr[-2000:]
+
+
+LOOPS = """
+import re
+import numpy as np
+from tinycnn.kernels import tile, winograd
+
+LEAVES = re.compile(r"[yz]mm[0-9]+, -?[0-9]*[(]%rsp[)]")  # a store; the mask of some lanes may be fetched again
+
+
+def rounds(lines):
+    "The loops that have no loop inside: each goes back from a jump to a label before it."
+    labels = {line[:-1]: k for k, line in enumerate(lines) if re.fullmatch(r"[.]LBB[0-9_]+:", line)}
+    jumps = [(k, re.fullmatch(r"[ \t]+j[a-z]+[ \t]+([.]LBB[0-9_]+)", line)) for k, line in enumerate(lines)]
+    loops = [(labels[to[1]], k) for k, to in jumps if to and labels[to[1]] <= k]
+    return [lines[a:b] for a, b in loops if not any((c, d) != (a, b) and a <= c and d <= b for c, d in loops)]
+
+
+tile.tiles_for(np.dtype("f"))
+for code in (*tile._kept, winograd._convolve.compile(np.dtype("f"))[1]):
+    loops = rounds(code._library.get_asm_str().splitlines())
+    sums = [one for one in loops if sum("vfmadd" in line for line in one) >= 8]
+    print(len(sums), sum(bool(LEAVES.search(line)) for one in sums for line in one), end=" ")
+"""
+AVX2 = "+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2"
+AVX512 = AVX2 + ",+avx512f,+avx512vl,+avx512dq,+avx512bw,+avx512cd"
+
+
+@pytest.mark.slow  # it compiles as long as all other tests of this file take
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are the words of x86's assembly")
+@pytest.mark.parametrize(("cpu", "features"), [("haswell", AVX2), ("znver3", AVX2), ("skylake-avx512", AVX512)],
+                         ids=["haswell", "znver3", "skylake-avx512"])  # fmt: skip
+def test_no_sum_of_a_tile_leaves_the_registers_before_its_last_step(tmp_path, cpu, features):
+    """In the machine code for kinds of CPU that need not be this one: nothing here is run, only read."""
+    kept = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", LOOPS]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | kept)
+    product, product_left, dots, dots_left, squares, squares_left = map(int, run.stdout.split())
+    assert min(product, dots, squares) > 0, "no loops found"
+    assert (product_left, dots_left, squares_left) == (0, 0, 0), run.stderr[-2000:]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

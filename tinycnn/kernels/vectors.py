@@ -14,7 +14,6 @@ from numba.core import config
 
 LANE_INDEX = ir.IntType(64)
 _PLACE = ir.IntType(32)  # LLVM numbers the lanes of a vector with 32 bits
-UNROLLED = 4  # steps of a sum in each round of its loop, a power of 2; 2 and 8 are no faster
 
 
 class Registers(NamedTuple):
@@ -25,6 +24,7 @@ class Registers(NamedTuple):
     narrow: int  # … or so many of one
     rows: int  # a dot-product tile has `rows` rows …
     taps: int  # … of `taps` sums
+    steps: int  # of a sum in each round of its loop, a power of 2
 
 
 def registers_of(features: dict[str, bool]) -> Registers:
@@ -33,14 +33,18 @@ def registers_of(features: dict[str, bool]) -> Registers:
     All sums, one row of vectors and one more must fit: 10·2 + 2 + 1 = 23 of 32, or 6·2 + 2 + 1 = 15 of 16. A sum waits
     four cycles for the one before it, and two are added in a cycle, so eight sums at least must be under way.
 
+    Twelve sums are added in so few cycles that counting the steps shows, so four are done in each round. Twenty hide
+    it, and with four steps LLVM fetches so far ahead that some of them no longer fit and go to memory and back: the
+    tile takes up to four times as long.
+
     >>> registers_of({"avx512f": True, "avx": True})
-    Registers(width=64, wide=10, narrow=8, rows=4, taps=6)
+    Registers(width=64, wide=10, narrow=8, rows=4, taps=6, steps=1)
     """
     if features.get("avx512f"):
-        return Registers(64, 10, 8, 4, 6)
+        return Registers(64, 10, 8, 4, 6, 1)
     if features.get("neon"):
-        return Registers(16, 10, 8, 4, 6)
-    return Registers(32 if features.get("avx") else 16, 6, 8, 4, 3)
+        return Registers(16, 10, 8, 4, 6, 1)
+    return Registers(32 if features.get("avx") else 16, 6, 8, 4, 3, 4)
 
 
 def cpu_features() -> dict[str, bool]:
@@ -194,16 +198,19 @@ def counted_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any,
 
 
 def unrolled_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any) -> list[Any]:
-    """The same from 0, with several k in each round: less is spent on counting.
+    """The same from 0, with as many k in each round as suit the registers: less is spent on counting.
 
     `step` is a power of 2, and `end` is 0 or more.
     """
+    unrolled = REGISTERS.steps
+    if unrolled == 1:
+        return counted_loop(builder, end, step, begin, body)
 
     def some(k, values):
-        for j in range(UNROLLED):
+        for j in range(unrolled):
             values = body(builder.add(k, count(j * step)), values)
         return values
 
-    whole = builder.and_(end, count(-UNROLLED * step))
-    values = counted_loop(builder, whole, UNROLLED * step, begin, some)
+    whole = builder.and_(end, count(-unrolled * step))
+    values = counted_loop(builder, whole, unrolled * step, begin, some)
     return counted_loop(builder, end, step, values, body, whole)
