@@ -108,7 +108,7 @@ def drawn_network(seed: int) -> Sequential:
               lambda: ConvTranspose2D(2, 2, stride=2))  # fmt: skip
     layers += [pick(*middle)() for _ in range(rng.integers(1, 3))]
     layers += [pick(Flatten, GlobalAvgPool2D)(), Dense(CLASSES)]
-    model = Sequential(layers, input_shape=(2, 6, 7), dtype=np.float64, seed=int(rng.integers(100)))
+    model = Sequential(layers, input_shape=(2, 10, 7), dtype=np.float64, seed=int(rng.integers(100)))  # for two pools
     optimizer = pick("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw")
     model.compile(optimizer, pick("cross_entropy", "focal", "multi_margin"))
     return model

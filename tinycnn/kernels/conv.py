@@ -233,9 +233,11 @@ def _filled_up(b: Array | None, groups: int, numbers: int, filled: int, dtype: A
     """A bias with as many numbers for each group as fill whole vectors."""
     if b is not None and groups * filled == numbers:
         return plain(b)
-    bias = np.zeros((groups, filled), dtype)
-    if b is not None:
-        bias[:, : numbers // groups] = b.reshape(groups, -1)
+    bias = np.zeros(groups * filled, dtype)
+    if b is not None and groups == 1:
+        bias[:numbers] = b
+    elif b is not None:
+        bias.reshape(groups, filled)[:, : numbers // groups] = b.reshape(groups, -1)
     return bias
 
 

@@ -66,8 +66,10 @@ def pair(value: Any, name: str, least: int = 1) -> tuple[int, int]:
     >>> pair(3, "stride"), pair((2, 1), "stride")
     ((3, 3), (2, 1))
     """
+    if type(value) is int and value >= least:
+        return value, value  # nearly always
     if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
-        return value  # nearly always
+        return value
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or not all(_is_int(v) and v >= least for v in both):
         raise ValueError(f"{name} must be an int ≥ {least} or a pair (vertical, horizontal) of them, got {value!r}")
