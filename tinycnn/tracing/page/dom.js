@@ -32,12 +32,17 @@ const ATTRIBUTES = new Set(
   ).split(" "),
 );
 
+const TAG = /<[^>]*>/g;
+const FORBIDDEN = /\s(?:style|on\w+)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]*)/gi;
+
 // A formula's MathML, taken over element by element: what is not mathematics is left behind. How a table's columns are
-// aligned is the style sheet's business; the policy forbids styles of an element's own, even while they are parsed.
+// aligned is the style sheet's business; the policy forbids an element styles and handlers of its own, and a browser
+// complains of them even while they are parsed.
 const formulas = new Map(); // read once, since many steps have the same
 export function mathml(source) {
   if (!formulas.has(source)) {
-    const parsed = new DOMParser().parseFromString(source.replace(/ style="[^"]*"/g, ""), "text/html").body;
+    const allowed = source.replace(TAG, (tag) => tag.replace(FORBIDDEN, ""));
+    const parsed = new DOMParser().parseFromString(allowed, "text/html").body;
     formulas.set(source, [...parsed.childNodes].map(cleaned).filter(Boolean));
   }
   return formulas.get(source).map((node) => node.cloneNode(true));
