@@ -173,7 +173,7 @@ import re
 import numpy as np
 from tinycnn.kernels import tile, winograd
 
-LEAVES = re.compile(r"[yz]mm[0-9]+, -?[0-9]*[(]%rsp[)]")  # a store; the mask of some lanes may be fetched again
+LEAVES = re.compile(r"[xyz]mm[0-9]+, [^ ]*[(]%")  # to memory, wherever: while sums are made, nothing is stored
 
 
 def rounds(lines):

@@ -102,12 +102,13 @@ def test_a_hostile_class_name_is_only_a_name(opened, tmp_path):
     trace = tc.trace(model, train.x[0], 0)
     trace.model["layers"][0]["kind"] = HOSTILE
     trace[0].title = trace[0].text = trace[0].left_out = HOSTILE
-    trace[0].formula["mathml"] = f"<math><mtext>&lt;img src=x&gt;</mtext></math><img src=x onerror='harm()'>{HOSTILE}"
+    words = "<math><mtext>&lt;img src=x&gt; one=1 on=1</mtext></math>"
+    trace[0].formula["mathml"] = f"{words}<img src=x onerror='harm()'>{HOSTILE}"
     path = tmp_path / "step.html"
     trace.save_html(path, title=HOSTILE)
     there = opened(path)
     assert there.text(".title") == HOSTILE
-    assert "<img src=x>" in there.evaluate("document.querySelector('.formula').textContent")
+    assert "<img src=x> one=1 on=1" in there.evaluate("document.querySelector('.formula').textContent")
     assert there.count("#player img") == 0
     there.key("PageDown")
     assert HOSTILE in there.evaluate("document.querySelector('.result thead').textContent")

@@ -64,22 +64,18 @@ class Worker:
 
         The worker gets the address of each array's object, from which it loads where the numbers begin.
         """
-        code = self._compiled.get(dtype) or self.compile(dtype)
+        found = self._compiled.get(dtype) or self.compile(dtype)
         numbers: list[int] = [0]  # how many parts are taken
         held: list[Array] = []
         for one in given:
-            kind = type(one)
-            if kind is int:
+            if type(one) is int:
                 numbers.append(one)
-            elif kind is Array and one.flags.c_contiguous:
+            elif type(one) is Array and one.flags.c_contiguous:
                 numbers.append(id(one))
-            elif (found := _lines.get(id(one))) is not None:  # a record that was laid in line before
-                held.append(found[1])
-                numbers.append(id(found[1]))
             else:
                 numbers.append(_number_for(one, held))
         line = numbers_in_line("q", numbers)
-        team.run(threads, code[0], line.buffer_info()[0] + 8)
+        team.run(threads, found[0], line.buffer_info()[0] + 8)
 
     def compile(self, dtype: Any) -> tuple[int, Any]:
         """The code for this type of number, which the first call would compile, and its address."""

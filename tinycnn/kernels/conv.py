@@ -234,7 +234,7 @@ def _filled_up(b: Array | None, groups: int, numbers: int, filled: int, dtype: A
     if b is not None and groups * filled == numbers:
         return plain(b)
     bias = np.zeros(groups * filled, dtype)
-    if b is not None and groups == 1:
+    if b is not None and groups == 1:  # nearly always, and twice as fast as by rows
         bias[:numbers] = b
     elif b is not None:
         bias.reshape(groups, filled)[:, : numbers // groups] = b.reshape(groups, -1)

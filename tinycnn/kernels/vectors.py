@@ -24,7 +24,7 @@ class Registers(NamedTuple):
     narrow: int  # … or so many of one
     rows: int  # a dot-product tile has `rows` rows …
     taps: int  # … of `taps` sums
-    steps: int  # of a sum in each round of its loop, a power of 2
+    unrolled: int  # steps of a sum in each round of its loop, a power of 2
 
 
 def registers_of(features: dict[str, bool]) -> Registers:
@@ -34,11 +34,11 @@ def registers_of(features: dict[str, bool]) -> Registers:
     four cycles for the one before it, and two are added in a cycle, so eight sums at least must be under way.
 
     Twelve sums are added in so few cycles that counting the steps shows, so four are done in each round. Twenty hide
-    it, and with four steps LLVM fetches so far ahead that some of them no longer fit and go to memory and back: the
-    tile takes up to four times as long.
+    it, and with four steps LLVM fetches so far ahead that some of them no longer fit and go to memory and back, which
+    costs far more than counting.
 
     >>> registers_of({"avx512f": True, "avx": True})
-    Registers(width=64, wide=10, narrow=8, rows=4, taps=6, steps=1)
+    Registers(width=64, wide=10, narrow=8, rows=4, taps=6, unrolled=1)
     """
     if features.get("avx512f"):
         return Registers(64, 10, 8, 4, 6, 1)
@@ -202,7 +202,7 @@ def unrolled_loop(builder: Any, end: Any, step: int, begin: list[Any], body: Any
 
     `step` is a power of 2, and `end` is 0 or more.
     """
-    unrolled = REGISTERS.steps
+    unrolled = REGISTERS.unrolled
     if unrolled == 1:
         return counted_loop(builder, end, step, begin, body)
 

@@ -126,10 +126,13 @@ def mix_weights(scheme, to, at, apart, x, start, lines, turned):
         _weights_2(to, at, apart, x, start, lines, turned)
 
 
+_SIDES = tuple(one.forms for one in SCHEMES)
+
+
 @kernel(inline="always")
 def weights_of(scheme, form):
     """Which form of weights goes with a form of pixels: in both directions the same, but with the last all others."""
-    side = FOUR if scheme == APART_1 else FOUR + 1
+    side = _SIDES[scheme]
     return min(form // side, FOUR - 1) * FOUR + min(form % side, FOUR - 1)
 
 
