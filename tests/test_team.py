@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from tinycnn.kernels import team
+from tinycnn.kernels import apart, team
 from tinycnn.kernels.compiling import Worker, next_part, unpack
 from tinycnn.kernels.threads import threads_for
 
@@ -98,6 +98,42 @@ def test_helpers_sleep_while_there_is_nothing_to_do_and_wake_for_the_next_kernel
         time.sleep(0.01)
     assert _counted(2)[0] == [1.0] * PARTS
     assert not helper._asleep or len(team._team) > 1
+
+
+ONE_CORE = not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2
+
+
+@pytest.mark.skipif(ONE_CORE, reason="there is no other core, or the system does not let one choose")
+def test_a_helper_is_kept_off_the_core_of_whoever_calls(monkeypatch):
+    mine = os.sched_getaffinity(0)
+    for core in sorted(mine):
+        monkeypatch.setattr(team, "current_core", lambda core=core: core)
+        assert _counted(2)[0] == [1.0] * PARTS
+        assert os.sched_getaffinity(team._team[0].native_id) == mine - {core}
+
+
+@pytest.mark.skipif(ONE_CORE, reason="there is no other core, or the system does not let one choose")
+def test_where_a_thread_may_use_one_core_alone_its_helpers_use_that_too():
+    found = []
+
+    def alone():
+        core = min(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {core})
+        found.append(apart.current_core() == core)
+        helper = threading.get_native_id()
+        apart.keep_off(core, helper)
+        found.append(os.sched_getaffinity(helper) == {core})
+
+    thread = threading.Thread(target=alone)
+    thread.start()
+    thread.join()
+    assert found == [True, True]
+
+
+def test_a_system_that_does_not_tell_the_core_is_not_asked_to_move_anybody(monkeypatch):
+    monkeypatch.setattr(apart.os, "sched_setaffinity", None, raising=False)
+    apart.keep_off(apart.UNKNOWN, 1)
+    apart.keep_off(0, None)
 
 
 def test_many_python_threads_may_call_at_once():

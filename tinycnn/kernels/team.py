@@ -25,6 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from tinycnn.kernels.apart import UNKNOWN, current_core, keep_off
 from tinycnn.kernels.code_kept import entry
 
 WHOLE = ir.IntType(64)
@@ -34,7 +35,7 @@ OPEN = 0  # below 0: how many claims are left
 INSIDE = 8  # how many helpers are at work, or look whether there is any
 WORKER, GIVEN, CLAIMS = 16, 17, 18  # addresses of the kernel and of what it was given, and how many claims there were
 
-PATIENCE = 4000  # looks before a helper sleeps: about a tenth of a millisecond
+PATIENCE = 16000  # looks before a helper sleeps: about four tenths of a millisecond
 INTEL = platform.machine() in ("x86_64", "AMD64")
 RESTLESS = 1000  # looks for a helper that is still at work, before the core is offered to others
 LONG = 0.0005  # seconds that are a long wait, if they are more than the work itself took
@@ -200,8 +201,9 @@ def run(threads: int, worker: int, given: int) -> None:
     if threads == 1 or _trust.goes_alone(begun):
         _alone(worker, given, threads)
         return
+    core = current_core()
     for helper in _helpers(threads - 1):
-        helper.wake()
+        helper.wake(core)
     try:
         _lead(_shared, worker, given, threads)
     finally:  # also after Ctrl-C: a helper may still write
@@ -218,6 +220,7 @@ class Helper(threading.Thread):
         super().__init__(name="tinycnn helper", daemon=True)
         self._asleep, self._bell = False, threading.Lock()
         self._bell.acquire()
+        self._off = UNKNOWN
 
     def run(self) -> None:
         """Until the program ends."""
@@ -227,8 +230,11 @@ class Helper(threading.Thread):
             _lend_a_hand(_shared, 1)  # whoever has just seen it awake counts on it
             self._bell.acquire()
 
-    def wake(self) -> None:
-        """Have it look again, if it sleeps."""
+    def wake(self, core: int) -> None:
+        """Have it look again, if it sleeps, on another core than this one, which is the caller's."""
+        if core != self._off:
+            self._off = core
+            keep_off(core, self.native_id)
         if self._asleep:
             self._asleep = False
             self._bell.release()
