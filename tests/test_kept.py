@@ -119,6 +119,15 @@ def test_between_two_calls_a_pool_keeps_what_the_last_one_used_and_nobody_holds(
     assert pool.all == [], "nobody used anything"
 
 
+def test_arrays_of_a_pool_begin_at_different_places_of_a_page():
+    pool = kept.Pool()
+    with kept.keeping(pool):
+        held = [kept.empty(SHAPE, np.float32) for _ in range(30)]
+        further = {one.begin - kept.before_a_line(one.array) for one in pool.all}
+    assert len(further) == len(held)
+    assert all(0 <= place < kept.PAGE and place % kept.LINE == 0 for place in further)
+
+
 def test_an_interrupted_call_leaves_the_pool_in_order():
     pool = kept.Pool()
 

@@ -8,6 +8,10 @@ therefore his own, by construction, and nothing has to be said when it is no lon
 Between two calls a model keeps the arrays that the last one used, up to AT_REST bytes: a network that is asked again
 and again would otherwise spend up to a third of its time on fresh pages.
 
+Large arrays from the system all begin at the same place of a page. A core that reads one while it writes another, some
+lines behind, must then find out each time that this is not what it has just written, since it compares the last bits of
+an address at first: a convolution may take a sixth longer. So each of ours begins elsewhere in its page.
+
 Outside, `empty` is NumPy's.
 """
 
@@ -28,6 +32,8 @@ import numpy as np
 Array = np.ndarray
 SMALL = 64 * 1024  # bytes below which the system's own way is as fast
 LINE = 64  # bytes of a cache line
+PAGE = 4096  # bytes after which addresses end in the same bits
+APART = 17 * LINE  # how much further on in its page each array begins: 64 of them before two begin at the same place
 ROOM = 1.25  # an array may come from one that is larger by so much
 AT_REST = 256 * 2**20  # bytes that a pool keeps between two calls, at most
 
@@ -40,7 +46,7 @@ class Kept:
 
     size: int
     array: Array
-    begin: int  # its first byte that begins a cache line: then vector after vector from there lies on one each
+    begin: int  # a byte that begins a cache line: then vector after vector from there lies on one each
     used: bool = True  # since the last rest
 
 
@@ -49,6 +55,7 @@ class Pool:
 
     def __init__(self) -> None:
         self.all: list[Kept] = []  # by size; changed a whole entry at a time, so that Ctrl-C leaves it in order
+        self._made = 0
 
     def empty(self, shape: tuple[int, ...], dtype: Any, wanted: int) -> Array:
         """An array with whatever stood in it before: a free one of so many bytes or a few more, or else a new one.
@@ -63,8 +70,9 @@ class Pool:
                 one.used = True
                 return np.ndarray(shape, dtype, one.array, one.begin)
         self._make_room(wanted)
-        array = np.empty(wanted + LINE, np.uint8)
-        one = Kept(wanted, array, before_a_line(array))
+        array = np.empty(wanted + LINE + PAGE, np.uint8)
+        self._made += 1
+        one = Kept(wanted, array, before_a_line(array) + self._made * APART % PAGE)
         insort_left(self.all, one, key=SIZE)
         return np.ndarray(shape, dtype, one.array, one.begin)
 
