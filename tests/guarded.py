@@ -54,15 +54,14 @@ def tiles() -> None:
         for columns in (*range(1, 34), 47, 48, 49, 95):
             rows, K = rng.integers(1, 20, 2)
             a, b = rng.normal(size=rows * K).astype(dtype), rng.normal(size=K * columns).astype(dtype)
-            koff = np.arange(K) * columns
             for end in (True, False):
                 ga, gb, bias = (guarded(array, end) for array in (a, b, a[:1].repeat(columns)))
                 out = guarded(np.zeros(rows * columns, dtype), end)
-                lines, koff, steps = (guarded(table, end) for table in (np.arange(rows) * K, koff, np.arange(K)))
-                product(out, 0, columns, ga, 0, lines, steps, gb, 0, columns, K, rows, columns, bias, 0, columns % 2)
+                lines, steps = (guarded(table, end) for table in (np.arange(rows) * K, np.arange(K)))
+                product(out, 0, columns, ga, 0, lines, steps, gb, 0, columns, K, rows, columns, bias, 0, 0, columns % 2)
                 line = guarded(rng.normal(size=rows * columns).astype(dtype), end)
                 sums = guarded(np.zeros(rows * K, dtype), end)
-                dots(sums, 0, K, line, 0, columns, gb, 0, koff, 0, columns, rows, K)
+                dots(sums, 0, K, line, 0, columns, gb, 0, columns, columns, rows, K)
 
 
 def rows() -> None:
@@ -135,7 +134,8 @@ def conv() -> None:
     for k in range(150):
         end, dtype = k % 2 == 0, (np.float32, np.float64)[k // 2 % 2]
         conv_plan.CACHE, conv_plan.NEAR = (int(rng.choice(some)) for some in ([2048, 16384, 262144], [8, 256]))
-        conv_plan.FEW = int(rng.choice([0, 32768]))
+        conv_plan.FEW, conv_plan.COPIES = (int(rng.choice(some)) for some in ([0, 32768], [0, 1]))
+        module.LONG = int(rng.choice([1, 256]))
         conv_plan.plan_conv.cache_clear()
         _kept.clear()
         arrays, options = drawn(rng, widest=30, batch=20)

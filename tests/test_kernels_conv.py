@@ -97,10 +97,14 @@ def test_a_1x1_kernel_takes_a_bias_that_lies_anyhow(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 1, 9), (2, 3, 64, 4), (1, 2, 1, 300), (9, 40, 6, 7), (1, 330, 5, 4)]
-)
-def test_a_1x1_kernel_is_that_of_ops_alone_and_with_what_comes_after(dtype, shape):
-    """More channels than are added up at a time, images together and one by one, with a bias and without."""
+    "shape", [(1, 1, 1, 1), (1, 1, 7, 5), (3, 1, 1, 9), (2, 3, 64, 4), (1, 2, 1, 300), (9, 40, 6, 7), (1, 330, 5, 4),
+              (2, 6, 32, 32), (19, 2, 17, 19)]
+)  # fmt: skip
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_1x1_kernel_is_that_of_ops_alone_and_with_what_comes_after(dtype, shape, copies, monkeypatch):
+    """More channels than are added up at a time, whole images and parts of one, with a bias and without."""
+    monkeypatch.setattr(conv_plan, "COPIES", copies)
+    conv_plan.plan_conv.cache_clear()
     rng = np.random.default_rng(0)
     for F in (1, 5, 19):
         x, w, b = rng.normal(size=shape), rng.normal(size=(F, shape[1], 1, 1)), rng.normal(size=F)
@@ -149,10 +153,10 @@ def test_a_nan_or_infinity_shows_exactly_where_it_does_in_ops(options, bad, wher
         assert (np.isnan(a) == np.isnan(e)).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2}])
-def test_one_thread_and_two_give_the_same_bits(options):
+@pytest.mark.parametrize(("side", "options"), [(3, {}), (3, {"padding": 1}), (3, {"stride": 2}), (1, {})])
+def test_one_thread_and_two_give_the_same_bits(side, options):
     rng = np.random.default_rng(0)
-    x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((19, 8, 21, 17), (12, 8, 3, 3), (12,)))
+    x, w, b = (rng.normal(size=s).astype(np.float32) for s in ((19, 8, 21, 17), (12, 8, side, side), (12,)))
     results = []
     for many in range(1, min(numba.config.NUMBA_NUM_THREADS, 4) + 1):
         with threads(many):

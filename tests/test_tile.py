@@ -29,9 +29,9 @@ def test_a_product_worked_by_hand(dtype):
     out = np.full(2, 7, dtype)
     a, b = np.array([2, 3], dtype), np.array([10, 20, 100, 200], dtype)
     bias = np.array([1, 5], dtype)
-    product(out, 0, 2, a, 0, np.array([0]), np.array([0, 1]), b, 0, 2, 2, 1, 2, bias, 0, 0)
+    product(out, 0, 2, a, 0, np.array([0]), np.array([0, 1]), b, 0, 2, 2, 1, 2, bias, 0, 0, 0)
     assert out.tolist() == [1 + 2 * 10 + 3 * 100, 5 + 2 * 20 + 3 * 200]
-    product(out, 0, 2, a, 0, np.array([0]), np.array([0, 1]), b, 0, 2, 2, 1, 2, bias, 0, 1)
+    product(out, 0, 2, a, 0, np.array([0]), np.array([0, 1]), b, 0, 2, 2, 1, 2, bias, 0, 0, 1)
     assert out.tolist() == [1 + 2 * 320, 5 + 2 * 640], "added to what was there, without the bias"
 
 
@@ -54,14 +54,18 @@ def test_the_product_is_the_matrix_product_for_every_number_of_rows_and_columns(
         K = int(rng.integers(1, 20))
         a, b = _matrices(rng, dtype, rows, K, columns)
         bias = rng.normal(size=columns + 3).astype(dtype)
-        terms = abs(a) @ abs(b) + abs(bias[3:])
+        of_row = rng.normal(size=rows).astype(dtype)  # or one for each row, as often as the widest tile has lanes
+        as_wide = of_row.repeat(2 * lanes)
+        terms = abs(a) @ abs(b)
         factors = [(b.ravel(), columns)] + ([(_packed(b, lanes), 0)] if columns % lanes == 0 else [])
         for factor, bk in factors:
             out = np.full(rows * columns + 2, 777, dtype)
             lines, steps = np.arange(rows) * K, np.arange(K)
-            product(out, 1, columns, a.ravel(), 0, lines, steps, factor, 0, bk, K, rows, columns, bias, 3, 0)
-            assert_same(out[1:-1].reshape(rows, columns), a @ b + bias[3:], terms=terms, tol=EPS[dtype])
-            assert out[0] == out[-1] == 777, "written beyond the result"
+            for begins, f0, fm, start in ((bias, 3, 0, bias[3:]), (as_wide, 0, 2 * lanes, of_row[:, None])):
+                product(out, 1, columns, a.ravel(), 0, lines, steps, factor, 0, bk, K, rows, columns, begins, f0, fm, 0)
+                found = out[1:-1].reshape(rows, columns)
+                assert_same(found, a @ b + start, terms=terms + abs(start), tol=EPS[dtype])
+                assert out[0] == out[-1] == 777, "written beyond the result"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -76,9 +80,8 @@ def test_a_long_sum_is_done_piece_by_piece(dtype, K, packed):
     factor, bk = (_packed(b, lanes), 0) if packed else (b.ravel(), columns)
     for add, start in ((0, bias), (1, before)):
         out = before.copy()
-        product(
-            out.reshape(-1), 0, columns, a.ravel(), 0, lines, np.arange(K), factor, 0, bk, K, 5, columns, bias, 0, add
-        )
+        product(out.reshape(-1), 0, columns, a.ravel(), 0, lines, np.arange(K), factor, 0, bk, K, 5, columns, bias, 0,
+                0, add)  # fmt: skip
         turned = a[lines // K]
         assert_same(out, turned @ b + start, terms=abs(turned) @ abs(b) + abs(start), tol=4 * EPS[dtype])
 
@@ -90,7 +93,7 @@ def test_the_left_factor_may_lie_anywhere_and_overlap_itself(dtype):
     moff, koff = rng.integers(0, 30, size=11), rng.integers(0, 30, size=5)
     out = np.empty((11, 21), dtype)
     zeros = np.zeros(21, dtype)
-    product(out.reshape(-1), 0, 21, line, 7, moff, koff, b.ravel(), 0, 21, 5, 11, 21, zeros, 0, 0)
+    product(out.reshape(-1), 0, 21, line, 7, moff, koff, b.ravel(), 0, 21, 5, 11, 21, zeros, 0, 0, 0)
     a = line[7 + moff[:, None] + koff]
     assert_same(out, a @ b, terms=abs(a) @ abs(b), tol=EPS[dtype])
 
@@ -102,8 +105,7 @@ def test_dots_adds_the_sums_along_the_vectors_for_every_length(dtype, length):
     for rows, taps in ((1, 1), (3, 4), (5, 7), (9, 13)):
         a, b = rng.normal(size=(rows, length)).astype(dtype), rng.normal(size=(taps, length)).astype(dtype)
         out = np.full(rows * taps + 2, 1, dtype)
-        koff = np.arange(taps) * length
-        dots(out, 1, taps, a.ravel(), 0, length, b.ravel(), 0, koff, 0, length, rows, taps)
+        dots(out, 1, taps, a.ravel(), 0, length, b.ravel(), 0, length, length, rows, taps)
         terms = abs(a) @ abs(b).T + 1
         assert_same(out[1:-1].reshape(rows, taps), a @ b.T + 1, terms=terms, tol=EPS[dtype])
         assert out[0] == out[-1] == 1, "written beyond the result"
@@ -116,7 +118,7 @@ def test_a_nan_comes_through_where_it_belongs_and_nowhere_else(dtype):
     out = np.empty((3, 30), dtype)
     lines = np.arange(3) * 4
     zeros = np.zeros(30, dtype)
-    product(out.reshape(-1), 0, 30, a.ravel(), 0, lines, np.arange(4), b.ravel(), 0, 30, 4, 3, 30, zeros, 0, 0)
+    product(out.reshape(-1), 0, 30, a.ravel(), 0, lines, np.arange(4), b.ravel(), 0, 30, 4, 3, 30, zeros, 0, 0, 0)
     expected = np.zeros((3, 30), bool)
     expected[1], expected[:, 17] = True, True
     assert (np.isnan(out) == expected).all()
@@ -153,13 +155,12 @@ def test_a_cpu_without_wide_vectors_gets_the_same_results():
         "a, b = rng.integers(-9, 9, (5, 7)).astype('f'), rng.integers(-9, 9, (7, 31)).astype('f')\n"
         "out = np.empty((5, 31), 'f')\n"
         "zeros = np.zeros(31, 'f')\n"
-        "koff = np.arange(7) * 31\n"
         "lines, steps = np.arange(5) * 7, np.arange(7)\n"
-        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, lines, steps, b.ravel(), 0, 31, 7, 5, 31, zeros, 0, 0)\n"
+        "tile.product(out.reshape(-1), 0, 31, a.ravel(), 0, lines, steps, b.ravel(), 0, 31, 7, 5, 31, zeros, 0, 0, 0)\n"
         "assert (out == a @ b).all()\n"
         "sums = np.zeros((5, 7), 'f')\n"
         "line = np.ones((5, 31), 'f')\n"
-        "tile.dots(sums.reshape(-1), 0, 7, line.ravel(), 0, 31, b.ravel(), 0, koff, 0, 31, 5, 7)\n"
+        "tile.dots(sums.reshape(-1), 0, 7, line.ravel(), 0, 31, b.ravel(), 0, 31, 31, 5, 7)\n"
         "assert (sums == line @ b.T).all()\n"
         "print('right')"
     )
@@ -212,17 +213,16 @@ def test_no_sum_of_a_tile_leaves_the_registers_before_its_last_step(tmp_path, cp
 def test_called_by_its_address_a_tile_does_the_same(dtype):
     rng = np.random.default_rng(0)
     a, b, bias = (rng.normal(size=n).astype(dtype) for n in (5 * 7, 7 * 31, 31))
-    koff, steps = np.arange(7) * 31, np.arange(7)
+    lines, steps = np.arange(5) * 7, np.arange(7)
     by_name, by_address = np.empty(5 * 31, dtype), np.empty(5 * 31, dtype)
-    lines = np.arange(5) * 7
-    product(by_name, 0, 31, a, 0, lines, steps, b, 0, 31, 7, 5, 31, bias, 0, 0)
+    product(by_name, 0, 31, a, 0, lines, steps, b, 0, 31, 7, 5, 31, bias, 0, 0, 0)
     sums, sums_by_address = np.zeros(5 * 7, dtype), np.zeros(5 * 7, dtype)
-    dots(sums, 0, 7, by_name, 0, 31, b, 0, koff, 0, 31, 5, 7)
+    dots(sums, 0, 7, by_name, 0, 31, b, 0, 31, 31, 5, 7)
 
     @njit
     def call(tiles, out, sums):
-        tile.call_product(tiles, out, 0, 31, a, 0, lines, steps, b, 0, 31, 7, 5, 31, bias, 0, 0)
-        tile.call_dots(tiles, sums, 0, 7, out, 0, 31, b, 0, koff, 0, 31, 5, 7)
+        tile.call_product(tiles, out, 0, 31, a, 0, lines, steps, b, 0, 31, 7, 5, 31, bias, 0, 0, 0)
+        tile.call_dots(tiles, sums, 0, 7, out, 0, 31, b, 0, 31, 31, 5, 7)
 
     call(tile.tiles_for(np.dtype(dtype)), by_address, sums_by_address)
     assert by_name.tobytes() == by_address.tobytes()

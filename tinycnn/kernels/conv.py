@@ -29,10 +29,10 @@ from tinycnn.kernels.conv_blocks import (
 from tinycnn.kernels.conv_pack import pack, pack_turned, packed_backward, packed_forward, unpacked
 from tinycnn.kernels.conv_plan import Plan, Sizes, pieces, plan_conv
 from tinycnn.kernels.fused_blocks import ALONE, HALVED, cut_out, uncut_dy
-from tinycnn.kernels.pointwise import mix_channels, mix_channels_back
+from tinycnn.kernels.pointwise import channels_by_channels, mix_channels, mix_channels_back
 from tinycnn.kernels.pool import max_pool2d_forward
 from tinycnn.kernels.rows import clear_row
-from tinycnn.kernels.threads import PARTS, covered, finite, plain, space, threads_for
+from tinycnn.kernels.threads import covered, finite, partial_sums, plain, space, threads_for
 from tinycnn.kernels.tile import strip_width, tiles_for
 from tinycnn.kernels.winograd import convolve_squares
 from tinycnn.kernels.winograd_plan import GatherPlan, SquarePlan
@@ -41,7 +41,7 @@ from tinycnn.ops.checks import Array, floating, four_sides, pair, upstream
 from tinycnn.ops.conv import check_conv_shapes
 
 NOTHING = np.empty(1, np.uint8)
-SUMS = 512 * 1024  # numbers that the partial sums of dw may take
+LONG = 256  # pixels of an image that are worth sums along them: at the end of each, the lanes are added up
 MOVED, AT_ONCE = 16, 8  # multiplications in the time that one number takes to move, and one operation elsewhere
 
 
@@ -125,9 +125,9 @@ def convolve(
             found = _found(x[some], before, None if beside is None else beside[some])
             _convolve(found, w, b, plan, y[some], kept if kept is NOTHING else kept[some], after)
         return y
-    if plan.by_pixel:
+    if plan.by_pixel is not None:
         with threads_for(_work(w, plan.sizes, len(x))) as threads:
-            mix_channels(threads, x, w, b, plan.sizes, y, kept, after)
+            mix_channels(threads, x, w, b, plan.by_pixel, y, kept, after)
         return y
     return _convolve(x, w, b, plan, y, kept, after)
 
@@ -176,17 +176,21 @@ def gradients(
     dw is made of partial sums over fixed parts of the batch, added up first to last: the same bits for any number of
     threads. `b` is added to dx, for a transposed convolution.
     """
-    dy = plain(dy)
+    dy, s = plain(dy), plan.sizes
     if wanted & DX and plan.squares_of_dx is not None:
         spoiled = _by_squares(dy, w, b, plan.squares_of_dx, dx, NOTHING, ALONE, kept, after)
         for some in _images(spoiled, len(x)):
             of_image = kept if kept is NOTHING else kept[some]
             _gradients(dy[some], x[some], w, plan, DX, dx[some], dw, db, b, of_image, after)
         wanted -= DX
-    elif wanted & DX and plan.by_pixel and after == ALONE and b is None:
+    elif wanted & DX and plan.by_pixel is not None and after == ALONE and b is None:
         with threads_for(_work(w, plan.sizes, len(x))) as threads:
-            mix_channels_back(threads, dy, w, plan.sizes, dx)
+            mix_channels_back(threads, dy, w, plan.by_pixel, dx)
         wanted -= DX
+    if wanted & DW and plan.by_pixel is not None and after == ALONE and s.OH * s.OW >= LONG:
+        with threads_for(_work(w, plan.sizes, len(x))) as threads:
+            channels_by_channels(threads, dy, x, plan.by_pixel, dw, db)
+        wanted -= DW
     if wanted & DW and plan.gathering is not None and _by_gathering(dy, x, w, plan.gathering, dw, db, kept, after):
         wanted -= DW
     if wanted:
@@ -205,7 +209,7 @@ def _gradients(
     kept: Array, after: int,
 ) -> None:  # fmt: skip
     s, size = plan.sizes, plan.sizes.groups * plan.sizes.FP * w[0].size
-    parts, sums_of_part = min(PARTS, max(SUMS // size, 4), pieces(len(x), s)), size + s.F if wanted & DW else 0
+    parts, sums_of_part = partial_sums(size, pieces(len(x), s)), size + s.F if wanted & DW else 0
     with threads_for(2 * _work(w, s, len(x))) as threads:
         own = space(dy.dtype, threads * plan.space_backward + parts * sums_of_part)
         sums = own[threads * plan.space_backward :]

@@ -64,7 +64,7 @@ def windows_of_strip(tiles, source, x0, packed, bias, offsets, o, own, s, r, pix
     K = s.C // s.groups * s.KK
     call_product(tiles, own, room_of_images(s), width, source, x0 + g * (s.C // s.groups) * s.plane,
             offsets[o.pixels + r * s.OW :], offsets[o.taps :], packed, (g * s.FP + f) * K, 0, K, pixels, width,
-            bias, g * s.FP + f, 0)  # fmt: skip
+            bias, g * s.FP + f, 0, 0)  # fmt: skip
 
 
 @kernel
@@ -170,7 +170,7 @@ def _dw_of_piece(tiles, dw, dw0, x, bias, offsets, o, own, first, free, s, n, im
                 _turn_dy(own, free, first + r * s.dpitch, s, g * FG, f, width, images, some)
                 call_product(tiles, dw, dw0 + (g * s.FP + f) * K, width, source, x0 + g * CG * s.plane,
                         offsets[o.taps :], offsets[o.pixels + r * s.OW :], own, free, 0, images * some * s.OW, K, width,
-                        bias, 0, 1)  # fmt: skip
+                        bias, 0, 0, 1)  # fmt: skip
             f += width
 
 
@@ -207,7 +207,7 @@ def _dx_of_rows(tiles, dx, a, packed, bias, offsets, o, own, first, free, s, n, 
                     continue
                 call_product(tiles, own, free, width, own, first + g * FG * s.dplane,
                         offsets[o.pixels_dx + starts[phase] :], offsets[o.taps_dx + k0 :], packed,
-                        (g * s.CP + c) * KF + k0 * width, 0, K, pixels, width, bias, g * s.CP + c, 0)  # fmt: skip
+                        (g * s.CP + c) * KF + k0 * width, 0, K, pixels, width, bias, g * s.CP + c, 0, 0)  # fmt: skip
                 if not direct:
                     turn_in_space(own, lines + b * width * s.line, free, width, pixels, s)
             for m in range(images):

@@ -27,6 +27,8 @@ Array = np.ndarray
 CACHE = 256 * 1024  # bytes of images and results that one piece of work should touch
 NEAR = 256  # results of each filter that the nearest cache holds beside all that it holds
 FEW = 32 * 1024  # so many weights each core packs for itself (`conv_pack`)
+FEW_PARTS = 16  # into which work is cut at the least, if it can be
+COPIES = REGISTERS.width < 64  # whether 1×1 kernels copy channels that collide: narrow tiles read them too often
 ENOUGH = 256  # windows that a piece of work should have, if need be from several images
 
 
@@ -93,7 +95,7 @@ class Plan(NamedTuple):
     packs: int  # how many of them, the last, a core needs to pack the weights for itself; 0 if it does not
     packs_backward: int
     seen: tuple[int, int]  # height and width of what comes out, pooled if there is a pool
-    by_pixel: bool  # whether each pixel is a window of its own (`pointwise`)
+    by_pixel: Sizes | None  # where each pixel is a window of its own: the sizes with which `pointwise` does it
     squares: SquarePlan | None  # how it is done with fewer multiplications, if it can be
     squares_of_dx: SquarePlan | None
     gathering: GatherPlan | None  # and its dw
@@ -119,11 +121,12 @@ def plan_conv(
     packs = few * packed_size(s.FP, w_shape[1] * s.KK, s), few * packed_size(s.CP, F // groups * s.KK, s)
     images, dy, turned = room_of_images(s), room_of_dy(s), 2 * s.lanes * s.line
     fast = bytes_each == 4 and groups == 1 and g.sv == g.sh <= 2 and (g.KH, g.KW, g.dv, g.dh) == (3, 3, 1, 1)
+    alone = s.KK == groups == s.sv == s.sh == 1 and (g.OH, g.OW) == (g.H, g.W)  # each pixel, as a window
     return Plan(
         s, np.concatenate(tables).astype(np.int64), starts, order,
         whole_lines(images + s.tile + turned + packs[0], bytes_each),
         whole_lines(images + dy + s.tile + s.sh * turned + packs[1], bytes_each), *packs,
-        (last.OH, last.OW), s.KK == groups == s.sv == s.sh == 1 and (g.OH, g.OW) == (g.H, g.W),
+        (last.OH, last.OW), _by_pixel(s, N, pool or 1, bytes_each) if alone else None,
         plan_squares(s, flip, N, few) if fast else None,
         plan_squares_of_dx(s, g.bottom, g.right, flip, N, few) if fast else None,
         plan_gathering(s, flip, N) if fast else None,
@@ -169,6 +172,16 @@ def _sizes(g: Window, C: int, F: int, groups: int, N: int, bytes_each: int, pool
         _filled(F // groups, lanes), _filled(C // groups, lanes), copied, pitch,
         apart(seen * pitch, bytes_each) if copied else g.H * g.W, seen, G, R, blocks, near, down, right, rows, last,
         dpitch, apart((last + down) * dpitch + right, bytes_each), apart(most, bytes_each), most * 2 * lanes,
+    )  # fmt: skip
+
+
+def _by_pixel(s: Sizes, N: int, pool: int, bytes_each: int) -> Sizes:
+    """Whole images, as a pixel needs nothing that lies around it; of a few, so many parts that all cores have some."""
+    R = _filled(-(-s.OH // -(-FEW_PARTS // N)), pool)
+    near = min(_filled(max(NEAR // s.OW, 1), pool), R)
+    return s._replace(
+        G=1, R=R, blocks=-(-s.OH // R), near=near, line=apart(near * s.OW + s.lanes, bytes_each),
+        copied=s.copied * COPIES,
     )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def _multiply(x: Array, w: Array, b: Array | None, cut: bool) -> tuple[Array, tu
     with threads_for(N * F * C) as threads:
         if N <= FEW:
             y[...] = bias
-            _dot(threads, x.dtype, tiles_for(x.dtype), y, off, x, w, steps(F, C), N, F, C, int(cut))
+            _dot(threads, x.dtype, tiles_for(x.dtype), y, off, x, w, N, F, C, int(cut))
         else:
             size = 2 * lanes * (min(PIECE, C) + lanes)
             _forward(threads, x.dtype, tiles_for(x.dtype), y, off, x, w, bias, steps(N, C), steps(min(PIECE, C), 1),
@@ -141,11 +141,11 @@ def _cut_off(off, y, f, columns, N, F):
 
 @Worker
 def _dot(t, workers, given):
-    tiles, y, off, x, w, lines, N, F, C, cut = unpack(given, "Txbxxinnnn")
+    tiles, y, off, x, w, N, F, C, cut = unpack(given, "Txbxxnnnn")
     strips = (F + STRIP - 1) // STRIP
     for strip in range(t * strips // workers, (t + 1) * strips // workers):
         f = strip * STRIP
-        call_dots(tiles, y, f, F, x, 0, C, w, 0, lines, f, C, N, min(STRIP, F - f))
+        call_dots(tiles, y, f, F, x, 0, C, w, f * C, C, C, N, min(STRIP, F - f))
         if cut:
             _cut_off(off, y, f, min(STRIP, F - f), N, F)
 
@@ -163,7 +163,7 @@ def _forward(t, workers, given):
             for v in range(0, columns, lanes):
                 at = room + (v if width > lanes else v * K)
                 turn_rows(own, at, width, w, (f + v) * C + c, C, columns - v, K)
-            call_product(tiles, y, f, F, x, c, lines, ones, own, room, 0, K, N, columns, bias, f, int(c > 0))
+            call_product(tiles, y, f, F, x, c, lines, ones, own, room, 0, K, N, columns, bias, f, 0, int(c > 0))
             if cut and c + K == C:
                 _cut_off(off, y, f, columns, N, F)
 
@@ -183,14 +183,14 @@ def _backward(t, workers, given):
         if F > FEW:
             _lay_out(own, room, x, begin, C, N, columns, lanes)
             b, b0, line = own, room, 0
-        call_product(tiles, dw, begin, C, own, turned, turned_lines, ones, b, b0, line, N, F, columns, zeros, 0, 0)
+        call_product(tiles, dw, begin, C, own, turned, turned_lines, ones, b, b0, line, N, F, columns, zeros, 0, 0, 0)
         if not both:
             continue
         b, b0, line = w, begin, C
         if N > FEW:
             _lay_out(own, room, w, begin, C, F, columns, lanes)
             b, b0, line = own, room, 0
-        call_product(tiles, dx, begin, C, dy, 0, lines, ones, b, b0, line, F, N, columns, zeros, 0, 0)
+        call_product(tiles, dx, begin, C, dy, 0, lines, ones, b, b0, line, F, N, columns, zeros, 0, 0, 0)
 
 
 @kernel

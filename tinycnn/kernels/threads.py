@@ -22,6 +22,7 @@ Array = np.ndarray
 SMALL = 1_000_000  # with fewer multiplications than this, waking a second thread costs more than it saves
 MOST = 4 * 1024 * 1024  # numbers of working space that stay; a batch of all the data may need more
 PARTS = 16  # a sum over a batch is made of at most so many partial sums, added in order
+SUMS, FEWEST = 512 * 1024, 4  # numbers that they have together, and how many there are even if they have more
 
 _lock = threading.Lock()
 _spaces: dict[Any, Array] = {}
@@ -61,6 +62,17 @@ def _aligned(size: int, dtype: Any) -> Array:
     each = np.dtype(dtype).itemsize
     more = np.empty(size + LINE // each, dtype)
     return more[before_a_line(more) // each :][:size]
+
+
+def partial_sums(size: int, pieces: int, most: int = SUMS) -> int:
+    """Of how many partial sums a sum of so many numbers is made, over pieces of a batch: always as many, for its bits.
+
+    All of them together have at most so many numbers, unless that would be fewer than FEWEST sums.
+
+    >>> partial_sums(64 * 64, 32), partial_sums(512 * 512, 32), partial_sums(64 * 64, 3)
+    (16, 4, 3)
+    """
+    return min(PARTS, max(most // size, FEWEST), pieces)
 
 
 def plain(array: Array) -> Array:

@@ -30,20 +30,21 @@ class Registers(NamedTuple):
 def registers_of(features: dict[str, bool]) -> Registers:
     """The registers and tiles for a CPU with these features, by LLVM's names for them.
 
-    All sums, one row of vectors and one more must fit: 10·2 + 2 + 1 = 23 of 32, or 6·2 + 2 + 1 = 15 of 16. A sum waits
-    four cycles for the one before it, and two are added in a cycle, so eight sums at least must be under way.
+    All sums, one row of vectors and one more must fit: 6·2 + 2 + 1 = 15 of 16. A sum waits four cycles for the one
+    before it, and two are added in a cycle, so eight sums at least must be under way. Of 32 registers, 8·2 + 2 + 1 = 19
+    are enough, though more would fit: channels and filters come in multiples of 8, and none of the tile's rows is idle.
 
-    Twelve sums are added in so few cycles that counting the steps shows, so four are done in each round. Twenty hide
-    it, and with four steps LLVM fetches so far ahead that some of them no longer fit and go to memory and back, which
+    Twelve sums are added in so few cycles that counting the steps shows, so four are done in each round. Sixteen wide
+    ones hide it, and with four steps LLVM fetches so far ahead that some no longer fit and go to memory and back, which
     costs far more than counting.
 
     >>> registers_of({"avx512f": True, "avx": True})
-    Registers(width=64, wide=10, narrow=8, rows=4, taps=6, unrolled=1)
+    Registers(width=64, wide=8, narrow=8, rows=4, taps=6, unrolled=1)
     """
     if features.get("avx512f"):
-        return Registers(64, 10, 8, 4, 6, 1)
+        return Registers(64, 8, 8, 4, 6, 1)
     if features.get("neon"):
-        return Registers(16, 10, 8, 4, 6, 1)
+        return Registers(16, 8, 8, 4, 6, 1)
     return Registers(32 if features.get("avx") else 16, 6, 8, 4, 3, 4)
 
 
@@ -87,6 +88,19 @@ class Writer:
             self.builder.store(value, address, align=self.bytes)
             return
         self._call("masked.store", ".p0", ir.VoidType(), [value, address, ir.Constant(_PLACE, self.bytes), mask])
+
+    def expect(self, pointer: Any, to_write: bool = False, far: bool = False) -> None:
+        """Have the cache line at an address brought into the nearest cache, to be read or written soon.
+
+        If that is too `far` off for so small a cache, into the second. The program reads nothing by it: the address may
+        be any.
+        """
+        byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+        module, name = self.builder.module, "llvm.prefetch.p0"
+        types = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+        how = [ir.Constant(whole, number) for number in (int(to_write), 2 if far else 3, 1)]  # the last: data, no code
+        given = [self.builder.bitcast(pointer, byte), *how]
+        self.builder.call(module.globals.get(name) or ir.Function(module, types, name), given)
 
     def first(self, count: Any) -> Any:
         """The mask whose first `count` lanes are on."""

@@ -26,7 +26,7 @@ from tinycnn.kernels.fused_blocks import ALONE
 from tinycnn.kernels.linear import steps
 from tinycnn.kernels.rows import add_row, clear_row, row_sum, zero_row
 from tinycnn.kernels.shuffled_rows import turn_rows
-from tinycnn.kernels.threads import PARTS, finite, space
+from tinycnn.kernels.threads import finite, partial_sums, space
 from tinycnn.kernels.tile import call_product, strip_width, tiles_for
 from tinycnn.kernels.winograd import lay_channel, mix_piece
 from tinycnn.kernels.winograd_plan import GatherPlan
@@ -42,7 +42,7 @@ def gather_squares(
     """Fill in dw and db; gives whether dw is finite: if not, it is for the plain sum."""
     s, p, q = plan.sizes, plan.pixels, plan.gathering
     size = FORMS * s.FP * s.C
-    parts = min(PARTS, max(SUMS // size, 4), pieces(len(x), s))
+    parts = partial_sums(size, pieces(len(x), s), SUMS)
     own = space(dy.dtype, threads * plan.space + parts * (size + s.F))
     sums, of_db = own[threads * plan.space :], own[threads * plan.space + parts * size :]
     _gather(
@@ -79,7 +79,7 @@ def _gather(t, workers, given):
                 for form in range(FORMS):
                     call_product(tiles, sums, part * all_forms + (f * FORMS + form * width) * s.C, width, own,
                                  p.mixed + form * p.apart, channels, squares, own, q.forms + form * q.apart, 0,
-                                 images * down * p.across, s.C, width, own, 0, 1)  # fmt: skip
+                                 images * down * p.across, s.C, width, own, 0, 0, 1)  # fmt: skip
                 f += width
         part = next_part(given)
 
