@@ -24,6 +24,7 @@ from bisect import bisect_left, insort_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from operator import attrgetter
 from typing import Any
 
@@ -33,11 +34,12 @@ Array = np.ndarray
 SMALL = 64 * 1024  # bytes below which the system's own way is as fast
 LINE = 64  # bytes of a cache line
 PAGE = 4096  # bytes after which addresses end in the same bits
-APART = 17 * LINE  # how much further on in its page each array begins: 64 of them before two begin at the same place
+APART = 17 * LINE  # how much further on in its page each array begins than the one before: no two of 64 at one place
 ROOM = 1.25  # an array may come from one that is larger by so much
 AT_REST = 256 * 2**20  # bytes that a pool keeps between two calls, at most
 
 _here = threading.local()
+_made = count(1)  # arrays, of all pools together
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +48,7 @@ class Kept:
 
     size: int
     array: Array
-    begin: int  # a byte that begins a cache line: then vector after vector from there lies on one each
+    begin: int  # a byte that begins a cache line, so that vector after vector lies on one each, elsewhere in its page
     used: bool = True  # since the last rest
 
 
@@ -55,7 +57,6 @@ class Pool:
 
     def __init__(self) -> None:
         self.all: list[Kept] = []  # by size; changed a whole entry at a time, so that Ctrl-C leaves it in order
-        self._made = 0
 
     def empty(self, shape: tuple[int, ...], dtype: Any, wanted: int) -> Array:
         """An array with whatever stood in it before: a free one of so many bytes or a few more, or else a new one.
@@ -70,9 +71,8 @@ class Pool:
                 one.used = True
                 return np.ndarray(shape, dtype, one.array, one.begin)
         self._make_room(wanted)
-        array = np.empty(wanted + LINE + PAGE, np.uint8)
-        self._made += 1
-        one = Kept(wanted, array, before_a_line(array) + self._made * APART % PAGE)
+        array = np.empty(wanted + PAGE, np.uint8)
+        one = Kept(wanted, array, (next(_made) * APART - _address(array)) % PAGE)
         insort_left(self.all, one, key=SIZE)
         return np.ndarray(shape, dtype, one.array, one.begin)
 
@@ -106,7 +106,11 @@ def holders(one: Kept) -> int:
 
 def before_a_line(array: Array) -> int:
     """How many bytes of an array lie before the first cache line that begins in it."""
-    return -array.__array_interface__["data"][0] % LINE
+    return -_address(array) % LINE
+
+
+def _address(array: Array) -> int:
+    return array.__array_interface__["data"][0]
 
 
 def _count_of_nobody() -> int:

@@ -1,6 +1,7 @@
 """tinycnn's side of a case. A network is trained by `fit` and asked by `predict`: what is timed is what a user calls.
 
-An op is what the rung's table gives for its name; its results come from memory that is kept, as they do in `fit`.
+An op is what the rung's table gives for its name; what it is given and its results are in memory that is kept, as they
+are in `fit`.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class Op:
 
     def __init__(self, case: dict[str, Any], rung: str):
         self.rung = rung
-        with backends.backend(rung):
-            self.call = CALLS[case["what"]](arrays_for(case), case["options"])
+        with backends.backend(rung), keeping():
+            arrays = {name: _kept(array) for name, array in arrays_for(case).items()}
+            self.call = CALLS[case["what"]](arrays, case["options"])
 
     def check(self, train: bool) -> list[float]:
         """A fingerprint of the result."""
@@ -99,6 +101,13 @@ class Op:
         """Seconds of each call."""
         with backends.backend(self.rung), keeping():
             return step_times(self.call, seconds)
+
+
+def _kept(array: Array) -> Array:
+    """The same numbers where a layer would leave them."""
+    copy = empty_like(array)
+    copy[...] = array
+    return copy
 
 
 def prepare(case: dict[str, Any], variant: str) -> Network | Op:

@@ -176,10 +176,11 @@ def _ops(rows: Sequence[Row], alone: Alone) -> str:
              for r in shown]  # fmt: skip
     head = f"op|{HEAD}{'|one thread' if alone else ''}|GFLOP/s|of peak"
     opening = (
-        "## Ops\n\nThe name conv3x3-64x32x15x15-64 is 64 images of 32×15×15, and 64 filters of 3×3. tinycnn writes "
-        "into memory that it\nkeeps from call to call, as it does inside `fit`. PyTorch has no such store on the CPU: "
-        "large results (from about 10 MB)\nare fresh memory at each call, which the system clears page by page. For "
-        "those a part of the ratio is memory, not\narithmetic.\n\n"
+        "## Ops\n\nThe name conv3x3-64x32x15x15-64 is 64 images of 32×15×15, and 64 filters of 3×3. Each side is "
+        "given arrays in memory\nof its own kind. tinycnn's, and what it writes into, are kept from call to call, as "
+        "inside `fit`. PyTorch has no such\nstore on the CPU: large results (from about 10 MB) are fresh memory at "
+        "each call, which the system clears page by page.\nFor those a part of the ratio is memory, not "
+        "arithmetic.\n\n"
     )
     return opening + grid(head, lines)
 

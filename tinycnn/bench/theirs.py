@@ -80,7 +80,7 @@ class Op:
         images = len(case["options"].get("x", ())) == 4
         lay = {"memory_format": torch.channels_last} if variant == "nhwc" and images else {}
         self.part, self.lay = case["options"]["part"], lay
-        a = {k: torch.from_numpy(v) for k, v in arrays_for(case).items()}
+        a = {k: torch.from_numpy(v).clone() for k, v in arrays_for(case).items()}  # in memory of PyTorch's own
         for name in ("x", "w"):
             if name in a and a[name].ndim == 4:
                 a[name] = a[name].contiguous(**lay)
