@@ -177,7 +177,8 @@ def _sizes(g: Window, C: int, F: int, groups: int, N: int, bytes_each: int, pool
 
 def _by_pixel(s: Sizes, N: int, pool: int, bytes_each: int) -> Sizes:
     """Whole images, as a pixel needs nothing that lies around it; of a few, so many parts that all cores have some."""
-    R = _filled(-(-s.OH // -(-FEW_PARTS // N)), pool)
+    parts = -(-FEW_PARTS // N)  # of each image
+    R = _filled(-(-s.OH // parts), pool)
     near = min(_filled(max(NEAR // s.OW, 1), pool), R)
     return s._replace(
         G=1, R=R, blocks=-(-s.OH // R), near=near, line=apart(near * s.OW + s.lanes, bytes_each),
