@@ -14,7 +14,7 @@ import numpy as np
 from tinycnn import backends, optim
 from tinycnn.bench.inputs import LOSSES, RATE, SLOW_RATE, arrays_for, clock, fingerprint, fingerprints, step_times
 from tinycnn.bench.networks import batch_for, network
-from tinycnn.kept import empty_like, keeping
+from tinycnn.kept import Pool, empty_like, keeping
 
 Array = np.ndarray
 
@@ -86,8 +86,8 @@ class Op:
     """A single op on one rung."""
 
     def __init__(self, case: dict[str, Any], rung: str):
-        self.rung = rung
-        with backends.backend(rung), keeping():
+        self.rung, self.pool = rung, Pool()  # which lasts from turn to turn, as a model's does from call to call
+        with backends.backend(rung), keeping(self.pool):
             arrays = {name: _kept(array) for name, array in arrays_for(case).items()}
             self.call = CALLS[case["what"]](arrays, case["options"])
 
@@ -99,7 +99,7 @@ class Op:
 
     def times(self, kind: str, seconds: float) -> list[float]:
         """Seconds of each call."""
-        with backends.backend(self.rung), keeping():
+        with backends.backend(self.rung), keeping(self.pool):
             return step_times(self.call, seconds)
 
 
