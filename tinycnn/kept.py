@@ -10,7 +10,7 @@ and again would otherwise spend up to a third of its time on fresh pages.
 
 Large arrays from the system all begin at the same place of a page. A core that reads one while it writes another, some
 lines behind, must then find out each time that this is not what it has just written, since it compares the last bits of
-an address at first: a convolution may take a sixth longer. So each of ours begins elsewhere in its page.
+an address at first, and waits meanwhile. So each of ours begins elsewhere in its page.
 
 Outside, `empty` is NumPy's.
 """

@@ -176,25 +176,32 @@ def gradients(
     dw is made of partial sums over fixed parts of the batch, added up first to last: the same bits for any number of
     threads. `b` is added to dx, for a transposed convolution.
     """
-    dy, s = plain(dy), plan.sizes
+    dy = plain(dy)
     if wanted & DX and plan.squares_of_dx is not None:
         spoiled = _by_squares(dy, w, b, plan.squares_of_dx, dx, NOTHING, ALONE, kept, after)
         for some in _images(spoiled, len(x)):
             of_image = kept if kept is NOTHING else kept[some]
             _gradients(dy[some], x[some], w, plan, DX, dx[some], dw, db, b, of_image, after)
         wanted -= DX
-    elif wanted & DX and plan.by_pixel is not None and after == ALONE and b is None:
-        with threads_for(_work(w, plan.sizes, len(x))) as threads:
-            mix_channels_back(threads, dy, w, plan.by_pixel, dx)
-        wanted -= DX
-    if wanted & DW and plan.by_pixel is not None and after == ALONE and s.OH * s.OW >= LONG:
-        with threads_for(_work(w, plan.sizes, len(x))) as threads:
-            channels_by_channels(threads, dy, x, plan.by_pixel, dw, db)
-        wanted -= DW
+    if plan.by_pixel is not None and after == ALONE:
+        wanted -= _gradients_by_pixel(dy, x, w, plan.by_pixel, wanted, dx, dw, db, b)
     if wanted & DW and plan.gathering is not None and _by_gathering(dy, x, w, plan.gathering, dw, db, kept, after):
         wanted -= DW
     if wanted:
         _gradients(dy, x, w, plan, wanted, dx, dw, db, b, kept, after)
+
+
+def _gradients_by_pixel(
+    dy: Array, x: Array, w: Array, s: Sizes, wanted: int, dx: Array, dw: Array, db: Array, b: Array | None
+) -> int:  # fmt: skip
+    """Fill in those of the gradients that are done pixel by pixel, and say which they were."""
+    done = wanted & ((DX if b is None else 0) + (DW if s.OH * s.OW >= LONG else 0))
+    with threads_for(_work(w, s, len(x))) as threads:
+        if done & DX:
+            mix_channels_back(threads, dy, w, s, dx)
+        if done & DW:
+            channels_by_channels(threads, dy, x, s, dw, db)
+    return done
 
 
 def _by_gathering(

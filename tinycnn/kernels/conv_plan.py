@@ -27,7 +27,7 @@ Array = np.ndarray
 CACHE = 256 * 1024  # bytes of images and results that one piece of work should touch
 NEAR = 256  # results of each filter that the nearest cache holds beside all that it holds
 FEW = 32 * 1024  # so many weights each core packs for itself (`conv_pack`)
-FEW_PARTS = 16  # into which work is cut at the least, if it can be
+LEAST_PIECES = 16  # into which a batch is cut where pieces may be of any size
 COPIES = REGISTERS.width < 64  # whether 1×1 kernels copy channels that collide: narrow tiles read them too often
 ENOUGH = 256  # windows that a piece of work should have, if need be from several images
 
@@ -163,7 +163,7 @@ def _sizes(g: Window, C: int, F: int, groups: int, N: int, bytes_each: int, pool
     row, halo = C * g.sv * pitch + F * dpitch, C * above * pitch + F * down * dpitch
     R, blocks = _rows_of_a_block(g, row, halo, down, N, bytes_each, pool)
     G = _images_together(g, row * R + halo, N, bytes_each) if blocks == 1 else 1
-    near = min(-(-max(NEAR // g.OW, 1) // pool) * pool, R) if G == 1 else R
+    near = _rows_at_hand(g.OW, R, pool) if G == 1 else R
     seen, rows = (R - 1) * g.sv + above, -(-(g.top + g.H) // g.sv)
     last = max(R, rows - (blocks - 1) * R)
     most = G * (near if G == 1 else last) * dpitch + lanes
@@ -177,9 +177,9 @@ def _sizes(g: Window, C: int, F: int, groups: int, N: int, bytes_each: int, pool
 
 def _by_pixel(s: Sizes, N: int, pool: int, bytes_each: int) -> Sizes:
     """Whole images, as a pixel needs nothing that lies around it; of a few, so many parts that all cores have some."""
-    parts = -(-FEW_PARTS // N)  # of each image
+    parts = -(-LEAST_PIECES // N)  # of each image
     R = _filled(-(-s.OH // parts), pool)
-    near = min(_filled(max(NEAR // s.OW, 1), pool), R)
+    near = _rows_at_hand(s.OW, R, pool)
     return s._replace(
         G=1, R=R, blocks=-(-s.OH // R), near=near, line=apart(near * s.OW + s.lanes, bytes_each),
         copied=s.copied * COPIES,
@@ -201,6 +201,11 @@ def _rows_of_a_block(
 def _images_together(g: Window, numbers: int, N: int, bytes_each: int) -> int:
     """How many small images make one piece of work: enough windows, all in the cache, and four pieces at the least."""
     return max(min(-(-ENOUGH // (g.OH * g.OW)), CACHE // (numbers * bytes_each), N // 4), 1)
+
+
+def _rows_at_hand(OW: int, R: int, pool: int) -> int:
+    """So many rows of a block have their results in the nearest cache; no window of a pool lies across."""
+    return min(_filled(max(NEAR // OW, 1), pool), R)
 
 
 def _filled(numbers: int, lanes: int) -> int:
